@@ -1,0 +1,290 @@
+"""The run record: one JSON file that says what was run, on what, how, and what came out.
+
+A record is written once, atomically, under a path made from its key; equal runs meet at the same path and are therefore never counted
+twice. Everything a reader needs to go from a number back to its config, weights, labels and code version is in the file.
+"""
+
+import json
+import os
+import platform
+import re
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, ValidationError
+
+from clasp_bench.errors import RecordError
+from clasp_bench.files import digest, write_text
+
+SCHEMA_VERSION = 1
+
+#: Version n -> the function that turns a record of version n into one of version n + 1.
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+#: Distributions whose version can change a figure.
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "onedl-mmengine",
+    "onedl-mmcv",
+    "onedl-mmpretrain",
+    "timm",
+    "open_clip_torch",
+    "numpy",
+    "numba",
+    "anny",
+)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Dataset(_Part):
+    """The labelled data of the task; ``digest`` covers the files used and not the folder they lie in."""
+
+    name: str
+    digest: str
+
+
+class Metric(_Part):
+    """One figure; ``value`` is in ``unit`` (percentages run from 0 to 100 and have unit ``"%"``)."""
+
+    value: FiniteFloat
+    higher_is_better: bool
+    unit: str = ""
+
+
+class RunConfig(_Part):
+    """The transfer config; ``text`` is the resolved config, shown by the report where a reader asks for it."""
+
+    name: str
+    digest: str
+    text: str = ""
+
+
+class Weights(_Part):
+    """The checkpoint a run started from: digest of its file and its contract header."""
+
+    digest: str
+    header: dict[str, JsonValue] = {}
+
+
+class Labels(_Part):
+    """The teacher whose pseudo-labels the weights were trained on."""
+
+    teacher: str
+    fingerprint: str
+
+
+class Code(_Part):
+    """The code that ran; ``commit`` is None outside a checkout, ``dirty`` tells of uncommitted changes."""
+
+    version: str
+    commit: str | None = None
+    dirty: bool = False
+
+
+class Hardware(_Part):
+    """Where it ran; ``threads`` is the number of compute threads."""
+
+    cpu: str
+    threads: int = Field(ge=1)
+    device: str
+
+
+class Cost(_Part):
+    """What it took. Seconds of wall time, MiB of peak resident memory, counts of parameters and of photos seen in pre-training.
+
+    Pre-training figures are None where there was none or where a foreign checkpoint does not tell.
+    """
+
+    wall_seconds: FiniteFloat = Field(ge=0)
+    pretrain_wall_seconds: FiniteFloat | None = Field(default=None, ge=0)
+    peak_memory_mb: FiniteFloat = Field(ge=0)
+    parameters: int = Field(ge=0)
+    activated_parameters: int = Field(ge=0)
+    photos_seen: int | None = Field(default=None, ge=0)
+
+
+class RunRecord(_Part):
+    """One run of one task from one initialisation with one seed.
+
+    Args:
+        method: name of the pre-training method as it stands in tables, ``"random"`` for random initialisation.
+        task: name of the task; ``task_version`` rises whenever a change of code alters its figures.
+        world: data world, e.g. ``"synthped-quick"``; tables never mix worlds.
+        protocol: how the weights were used, e.g. ``"full"``.
+        metrics: by name, in the order in which tables show them.
+        weights: None for random initialisation.
+        labels: None where no pseudo-labels were used.
+        packages: distribution name -> version.
+        created: end of the run, UTC.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    method: str = Field(min_length=1)
+    task: str = Field(min_length=1)
+    task_version: int = Field(ge=1)
+    world: str = Field(min_length=1)
+    dataset: Dataset
+    protocol: str
+    metrics: dict[str, Metric] = Field(min_length=1)
+    seed: int
+    config: RunConfig
+    weights: Weights | None = None
+    labels: Labels | None = None
+    code: Code
+    packages: dict[str, str]
+    hardware: Hardware
+    cost: Cost
+    created: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
+
+    @property
+    def key(self) -> str:
+        """SHA-256 over what was run on what (not over what came out); equal runs have equal keys."""
+        weights = self.weights.digest if self.weights else None
+        identity = (self.world, self.task, self.task_version, self.dataset.digest, self.protocol, self.method, weights)
+        return digest(json.dumps([*identity, self.seed, self.config.digest]).encode())
+
+
+def provenance(device: str = "cpu", threads: int | None = None) -> dict[str, Any]:
+    """The fields ``code``, ``packages`` and ``hardware`` of a record made by this process.
+
+    Args:
+        device: the compute device, e.g. ``"cpu"`` or ``"NVIDIA H200"``.
+        threads: compute threads; the processors this process may use where not given.
+    Returns:
+        keyword arguments for :class:`RunRecord`.
+    """
+    return {
+        "code": _code(),
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "hardware": Hardware(cpu=_cpu(), threads=threads or len(os.sched_getaffinity(0)), device=device),
+    }
+
+
+def peak_memory_mb() -> float:
+    """Peak resident memory of this process so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # macOS counts bytes, Linux KiB
+
+
+def record_path(record: RunRecord, results_dir: str | Path) -> Path:
+    """``<results_dir>/<world>/<method>/<task>/<seed>-<first 8 of the key>.json``, names made safe for file systems."""
+    folder = Path(results_dir, *map(_file_name, (record.world, record.method, record.task)))
+    return folder / f"{record.seed}-{record.key[:8]}.json"
+
+
+def write_record(record: RunRecord, results_dir: str | Path) -> Path:
+    """Writes ``record`` atomically below ``results_dir`` and returns its path; an equal run's record is replaced.
+
+    Raises:
+        BenchError: it cannot be written, for example because the disk is full.
+    """
+    path = record_path(record, results_dir)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, record.model_dump_json(indent=2) + "\n")
+    return path
+
+
+def read_record(path: str | Path) -> RunRecord:
+    """Reads one record, migrating older schema versions.
+
+    Raises:
+        RecordError: not a record, a broken one, or one of a newer schema.
+    """
+    try:
+        data = json.loads(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: cannot be read as JSON ({error}); run it again or remove the file") from error
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if not isinstance(version, int):
+        raise RecordError(f"{path}: not a clasp-bench record (no schema_version); keep other JSON files out of the results folder")
+    if version > SCHEMA_VERSION:
+        raise RecordError(
+            f"{path}: has schema version {version}, this clasp-bench reads up to {SCHEMA_VERSION}; install a newer clasp-bench"
+        )
+    try:
+        while version < SCHEMA_VERSION:
+            data = MIGRATIONS[version](data)
+            version += 1
+        return RunRecord.model_validate_json(json.dumps(data | {"schema_version": SCHEMA_VERSION}))
+    except KeyError as error:
+        raise RecordError(f"{path}: cannot be migrated from schema version {version} (missing {error}); run it again") from error
+    except ValidationError as error:
+        raise RecordError(f"{path}: broken record ({_first_fault(error)}); run it again or remove the file") from error
+
+
+def read_records(results_dir: str | Path) -> tuple[list[RunRecord], list[str]]:
+    """Reads every record below ``results_dir``, in the order of their paths.
+
+    Returns:
+        the records, and one sentence for each file left out. Of two files with the same key the newer counts.
+    Raises:
+        RecordError: ``results_dir`` is not a folder.
+    """
+    results_dir = Path(results_dir)
+    if not results_dir.is_dir():
+        raise RecordError(f"{results_dir}: no such folder; give the one that `clasp-bench transfer --out` wrote to")
+    found: dict[str, tuple[Path, RunRecord]] = {}
+    warnings = []
+    for path in sorted(results_dir.rglob("*.json")):
+        try:
+            record = read_record(path)
+        except RecordError as error:
+            warnings.append(str(error))
+            continue
+        earlier = found.setdefault(record.key, (path, record))
+        if earlier[0] != path:
+            newer, older = sorted([earlier, (path, record)], key=lambda item: item[1].created, reverse=True)
+            found[record.key] = newer
+            warnings.append(f"{older[0]}: the same run as {newer[0]}, which is newer and counts instead; remove one of the two")
+    return [record for _, record in found.values()], warnings
+
+
+def _code() -> Code:
+    package = Path(__file__).resolve().parents[1]
+    version = _version("clasp-bench") or "unknown"
+    if _git(package, "ls-files", "--error-unmatch", __file__) is None:  # installed, perhaps into someone else's checkout
+        return Code(version=version)
+    changed = _git(package, "status", "--porcelain", "--untracked-files=no", "--", str(package))
+    return Code(version=version, commit=_git(package, "rev-parse", "HEAD"), dirty=bool(changed))
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str:
+    try:
+        names = re.findall(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), flags=re.MULTILINE)
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", name).lstrip(".") or "_"
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    return f"{'.'.join(map(str, fault['loc'])) or 'record'}: {fault['msg']}"
