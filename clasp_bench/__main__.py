@@ -1,0 +1,3 @@
+from clasp_bench.cli import main
+
+main()

@@ -1,0 +1,3 @@
+def doctor() -> None:
+    """Not here yet."""
+    raise SystemExit("not here yet")

@@ -1,0 +1,32 @@
+"""Faults a user can mend. The message is one sentence that names the file, line or key, and the mend.
+
+The command line prints the sentence and exits with 2; with ``-v`` the traceback follows.
+"""
+
+
+class BenchError(Exception):
+    """Base of every fault that is the input's and not the code's."""
+
+
+class DataError(BenchError):
+    """A photo, an annotation or a folder is missing, broken, or not what its format says."""
+
+
+class UnreadableImage(DataError):
+    """An image file cannot be decoded."""
+
+
+class LabelMismatch(BenchError):
+    """A label store was made for other images than the ones it is used with."""
+
+
+class ConfigError(BenchError):
+    """A config has an unknown key, a wrong value, or names a thing that does not exist."""
+
+
+class ContractError(BenchError):
+    """Weights do not fit the model they are loaded into."""
+
+
+class RecordError(BenchError):
+    """A run record is broken, foreign, or from a newer version."""

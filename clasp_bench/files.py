@@ -1,0 +1,67 @@
+"""Atomic writing and digests: a file is either the old one or the whole new one."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clasp_bench.errors import BenchError
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on success sync it and rename it into place, on failure remove it.
+
+    Raises:
+        BenchError: the disk is full or the folder cannot be written; `path` is then as it was.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise BenchError(f"{path}: could not be written ({error.strerror or error}); free space or choose another folder") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | Path, data: bytes) -> Path:
+    """Write `data` to `path` atomically and return the path."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+    return Path(path)
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write `text` to `path` atomically as UTF-8 and return the path."""
+    return write_bytes(path, text.encode())
+
+
+def digest(content: bytes | Iterable[str]) -> str:
+    """SHA-256 in hex of bytes, or of strings (each ended by a newline, so that no two lists collide by concatenation)."""
+    sha = hashlib.sha256()
+    if isinstance(content, bytes):
+        sha.update(content)
+    else:
+        for line in content:
+            sha.update(line.encode() + b"\n")
+    return sha.hexdigest()
+
+
+def digest_file(path: str | Path) -> str:
+    """SHA-256 in hex of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest_stream(file)
+
+
+def _digest_stream(file) -> str:
+    """`hashlib.file_digest` for Python 3.10."""
+    sha = hashlib.sha256()
+    while block := file.read(1 << 20):
+        sha.update(block)
+    return sha.hexdigest()
