@@ -1,14 +1,13 @@
 """The run record: one JSON file that says what was run, on what, how, and what came out.
 
-A record is written once, atomically, under a path made from its key; equal runs meet at the same path and are therefore never counted
-twice. Everything a reader needs to go from a number back to its config, weights, labels and code version is in the file.
+A record is written atomically under a path made from its key; equal runs meet at the same path and are therefore never
+counted twice. Everything a reader needs to go from a number to its config, weights, labels and code is in the file.
 """
 
 import json
 import os
 import platform
 import re
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, ValidationError
 
+from clasp_bench import __version__
 from clasp_bench.errors import RecordError
 from clasp_bench.files import digest, write_text
 
@@ -100,7 +100,7 @@ class Hardware(_Part):
 
 
 class Cost(_Part):
-    """What it took. Seconds of wall time, MiB of peak resident memory, counts of parameters and of photos seen in pre-training.
+    """What it took: seconds of wall time, MiB of peak resident memory, parameters, photos seen in pre-training.
 
     Pre-training figures are None where there was none or where a foreign checkpoint does not tell.
     """
@@ -172,6 +172,8 @@ def provenance(device: str = "cpu", threads: int | None = None) -> dict[str, Any
 
 def peak_memory_mb() -> float:
     """Peak resident memory of this process so far, in MiB."""
+    import resource  # not on Windows, where reports can still be read
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # macOS counts bytes, Linux KiB
 
@@ -188,10 +190,7 @@ def write_record(record: RunRecord, results_dir: str | Path) -> Path:
     Raises:
         BenchError: it cannot be written, for example because the disk is full.
     """
-    path = record_path(record, results_dir)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, record.model_dump_json(indent=2) + "\n")
-    return path
+    return write_text(record_path(record, results_dir), record.model_dump_json(indent=2) + "\n")
 
 
 def read_record(path: str | Path) -> RunRecord:
@@ -206,10 +205,12 @@ def read_record(path: str | Path) -> RunRecord:
         raise RecordError(f"{path}: cannot be read as JSON ({error}); run it again or remove the file") from error
     version = data.get("schema_version") if isinstance(data, dict) else None
     if not isinstance(version, int):
-        raise RecordError(f"{path}: not a clasp-bench record (no schema_version); keep other JSON files out of the results folder")
+        raise RecordError(
+            f"{path}: not a clasp-bench record (no schema_version); keep other JSON files out of the results folder"
+        )
     if version > SCHEMA_VERSION:
         raise RecordError(
-            f"{path}: has schema version {version}, this clasp-bench reads up to {SCHEMA_VERSION}; install a newer clasp-bench"
+            f"{path}: has schema version {version}, newer than the {SCHEMA_VERSION} known here; install a newer clasp-bench"
         )
     try:
         while version < SCHEMA_VERSION:
@@ -217,7 +218,9 @@ def read_record(path: str | Path) -> RunRecord:
             version += 1
         return RunRecord.model_validate_json(json.dumps(data | {"schema_version": SCHEMA_VERSION}))
     except KeyError as error:
-        raise RecordError(f"{path}: cannot be migrated from schema version {version} (missing {error}); run it again") from error
+        raise RecordError(
+            f"{path}: cannot be migrated from schema version {version} (missing {error}); run it again"
+        ) from error
     except ValidationError as error:
         raise RecordError(f"{path}: broken record ({_first_fault(error)}); run it again or remove the file") from error
 
@@ -245,17 +248,20 @@ def read_records(results_dir: str | Path) -> tuple[list[RunRecord], list[str]]:
         if earlier[0] != path:
             newer, older = sorted([earlier, (path, record)], key=lambda item: item[1].created, reverse=True)
             found[record.key] = newer
-            warnings.append(f"{older[0]}: the same run as {newer[0]}, which is newer and counts instead; remove one of the two")
+            warnings.append(
+                f"{older[0]}: the same run as {newer[0]}, which is newer and counts instead; remove one of the two"
+            )
     return [record for _, record in found.values()], warnings
 
 
 def _code() -> Code:
     package = Path(__file__).resolve().parents[1]
-    version = _version("clasp-bench") or "unknown"
-    if _git(package, "ls-files", "--error-unmatch", __file__) is None:  # installed, perhaps into someone else's checkout
-        return Code(version=version)
+    if (
+        _git(package, "ls-files", "--error-unmatch", __file__) is None
+    ):  # installed, perhaps into someone else's checkout
+        return Code(version=__version__)
     changed = _git(package, "status", "--porcelain", "--untracked-files=no", "--", str(package))
-    return Code(version=version, commit=_git(package, "rev-parse", "HEAD"), dirty=bool(changed))
+    return Code(version=__version__, commit=_git(package, "rev-parse", "HEAD"), dirty=bool(changed))
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
