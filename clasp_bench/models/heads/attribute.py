@@ -1,0 +1,45 @@
+"""The attribute head: one logit an attribute, with a binary cross-entropy that weighs rare answers up."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from clasp_bench.registry import MODELS
+
+
+@MODELS.register_module()
+class AttributeHead(BaseModule):
+    """Batch normalisation after a linear layer, as in Jia et al., "Rethinking of Pedestrian Attribute Recognition", 2021.
+
+    The loss is DeepMAR's (Li et al., "Multi-attribute Learning for Pedestrian Attribute Recognition in Surveillance Scenarios", ACPR
+    2015, eq. 2-3): a positive answer weighs exp(1 - p) and a negative one exp(p), where p is the attribute's share of positives.
+
+    Args:
+        in_channels: Width D of the features.
+        positive_share: (A,) share of training samples that have each attribute, in [0, 1].
+    """
+
+    def __init__(self, in_channels: int, positive_share: Sequence[float]):
+        super().__init__()
+        self.classifier = nn.Linear(in_channels, len(positive_share))
+        self.norm = nn.BatchNorm1d(len(positive_share))
+        self.register_buffer("positive_share", torch.tensor(positive_share, dtype=torch.float32))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits (B, A) of features (B, D)."""
+        return self.norm(self.classifier(features))
+
+    def loss(self, features: Tensor, attributes: Tensor) -> dict[str, Tensor]:
+        """Weighted cross-entropy against `attributes` (B, A), 0 or 1, summed over attributes, mean over samples."""
+        weight = torch.exp(torch.where(attributes > 0.5, 1 - self.positive_share, self.positive_share))
+        loss = F.binary_cross_entropy_with_logits(self(features), attributes, weight, reduction="none")
+        return {"loss_attributes": loss.sum(1).mean()}
+
+    def predict(self, features: Tensor, attributes: Tensor) -> list[dict]:
+        """What `AttributeMetric` takes, one dict for each of `features` (B, D)."""
+        return [
+            {"logits": logits, "attributes": label} for logits, label in zip(self(features), attributes, strict=True)
+        ]

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from clasp_bench.errors import DataError
+from clasp_bench.evaluation.attribute import AttributeMetric, attribute_scores
+from clasp_bench.evaluation.reid import ReIDMetric
+
+
+def scores_by_counting(labels, predicted):
+    """The formulas of RAP, eq. 4-8, entry by entry; attributes without positives or negatives left out of mA."""
+    people, attributes = labels.shape
+    balanced = []
+    for a in range(attributes):
+        positives = [p for p in range(people) if labels[p, a]]
+        negatives = [p for p in range(people) if not labels[p, a]]
+        if positives and negatives:
+            hit = sum(predicted[p, a] for p in positives) / len(positives)
+            rejected = sum(not predicted[p, a] for p in negatives) / len(negatives)
+            balanced.append((hit + rejected) / 2)
+    accuracy, precision, recall = [], [], []
+    for p in range(people):
+        truth, answer = set(np.flatnonzero(labels[p])), set(np.flatnonzero(predicted[p]))
+        both = len(truth & answer)
+        accuracy.append(both / len(truth | answer) if truth | answer else 0)
+        precision.append(both / len(answer) if answer else 0)
+        recall.append(both / len(truth) if truth else 0)
+    precision, recall = sum(precision) / people, sum(recall) / people
+    return {
+        "mA": sum(balanced) / len(balanced) if balanced else None,
+        "accuracy": sum(accuracy) / people,
+        "precision": precision,
+        "recall": recall,
+        "F1": 2 * precision * recall / (precision + recall) if precision + recall else 0,
+    }
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.tuples(st.integers(1, 8), st.integers(1, 5)).flatmap(lambda s: st.tuples(arrays(bool, s), arrays(bool, s))))
+def test_attribute_scores_equal_the_formulas(case):
+    expected = scores_by_counting(*case)
+    if expected["mA"] is None:
+        with pytest.raises(DataError, match="no attribute has both positives and negatives"):
+            attribute_scores(*case)
+    else:
+        assert attribute_scores(*case) == pytest.approx(expected)
+
+
+def samples(labels, logits):
+    return [
+        {"attributes": torch.tensor(label).float(), "logits": torch.tensor(logit).float()}
+        for label, logit in zip(labels, logits, strict=True)
+    ]
+
+
+def test_attribute_without_positives_is_left_out_of_the_mean_and_named(monkeypatch):
+    said = []
+    monkeypatch.setattr("clasp_bench.evaluation.attribute.print_log", lambda text, **_: said.append(text))
+    metric = AttributeMetric()
+    metric.dataset_meta = {"attributes": ["Hat", "boots"]}
+    metric.process({}, samples([[1, 0], [0, 0]], [[2.0, 3.0], [-1.0, 3.0]]))
+    assert metric.evaluate(2)["attribute/mA"] == 100.0
+    assert said == ["left out of mA, nobody or everybody in the test split has it: boots"]
+
+
+def test_attribute_metric_refuses_logits_that_are_no_numbers():
+    metric = AttributeMetric()
+    metric.process({}, samples([[1, 0], [0, 1]], [[2.0, float("nan")], [0.0, 0.0]]))
+    with pytest.raises(DataError, match="check the training loss"):
+        metric.evaluate(2)
+
+
+def test_reid_metric_ranks_by_cosine_and_reports_percent():
+    metric = ReIDMetric()
+    feature = {"query": (1.0, 0.0), "match": (3.0, 1.0), "other": (40.0, 40.0)}  # by inner product the other would win
+    for name, person, camera, is_query in (("query", 7, 1, True), ("match", 7, 2, False), ("other", 8, 2, False)):
+        metric.process(
+            {},
+            [
+                {
+                    "feature": torch.tensor(feature[name]),
+                    "person_id": torch.tensor(person),
+                    "camera_id": torch.tensor(camera),
+                    "is_query": torch.tensor(is_query),
+                }
+            ],
+        )
+    scores = metric.evaluate(3)
+    assert scores == {f"reid/{name}": 100.0 for name in ("mAP", "rank1", "rank5", "rank10", "mINP")}
+    assert metric.ranking.ap.tolist() == [1.0]
+
+
+@pytest.mark.parametrize("metric", [ReIDMetric, AttributeMetric])
+def test_direction_of_every_score_is_declared(metric):
+    assert all(metric.higher_is_better.values()) and metric.unit == "%"
