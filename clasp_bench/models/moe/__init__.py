@@ -1,0 +1,3 @@
+from clasp_bench.models.moe.pc_moe import PCMoE, PCMoELayer, Routing
+
+__all__ = ["PCMoE", "PCMoELayer", "Routing"]

@@ -1,0 +1,129 @@
+"""Configs: MMEngine's Python files, checked before anything is built. An unknown key is an error, not a silent default."""
+
+import difflib
+import inspect
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import mmengine.dataset
+import mmengine.hooks
+import mmengine.optim
+from mmengine.config import Config, DictAction
+from mmengine.registry import RUNNERS, Registry
+from mmengine.registry import root as mmengine_root
+from mmengine.runner import Runner
+
+from clasp_bench import registry
+from clasp_bench.errors import ConfigError
+
+# Keys the framework itself takes out of a component's config before building it.
+FRAMEWORK_KEYS = frozenset({"type", "priority", "convert_to_iter_based", "_scope_"})
+# Keys of Runner configs that hold settings of the task or the method, beside those of MMEngine's Runner.
+OWN_KEYS = frozenset({"seed", "protocol"})
+
+
+def load_config(path: str | Path, options: Sequence[str] = ()) -> Config:
+    """Read a config file and check every key in it against what it configures.
+
+    Args:
+        path: Python config, new style (``with read_base(): ...``).
+        options: Overrides such as ``"optim_wrapper.optimizer.lr=0.001"``; a key must exist.
+    Raises:
+        ConfigError: the file is missing or does not run, or a key is unknown.
+    """
+    if not Path(path).is_file():
+        raise ConfigError(f"{path}: there is no such config file; the project's own are in configs/")
+    try:
+        config = Config.fromfile(str(path))
+    except Exception as error:  # a config is a program: whatever it raises is the config's fault
+        raise ConfigError(f"{path}: does not load ({type(error).__name__}: {error})") from error
+    for option in options:
+        _override(config, option, path)
+    check(config, str(path))
+    return config
+
+
+def _override(config: Config, option: str, path: str | Path) -> None:
+    key, separator, value = option.partition("=")
+    if not separator:
+        raise ConfigError(f"option {option!r}: write key=value, for instance seed=1")
+    *parents, last = key.split(".")
+    node = config
+    for name in parents:
+        node = node.get(name) if hasattr(node, "get") else None
+    if not hasattr(node, "get") or last not in node:
+        raise ConfigError(f"option {option!r}: {path} has no key {key!r}{_meant(last, node or ())}")
+    config.merge_from_dict({key: DictAction._parse_iterable(value)})
+
+
+def check(config: Config, source: str) -> None:
+    """Check the top-level keys and, in every dict with a ``type``, the keys against that type's signature.
+
+    Raises:
+        ConfigError: names the key, where it is, and the nearest known one.
+    """
+    known = set(inspect.signature(Runner.__init__).parameters) | OWN_KEYS
+    for key in config:
+        if key not in known:
+            raise ConfigError(f"{source}: unknown key {key!r}{_meant(key, known)}")
+    _check_node(config._cfg_dict.to_dict(), source, "")
+
+
+def _check_node(node: Any, source: str, where: str) -> None:
+    if isinstance(node, dict):
+        if "type" in node:
+            _check_component(node, source, where or "the top level")
+        for key, value in node.items():
+            _check_node(value, source, f"{where}.{key}" if where else str(key))
+    elif isinstance(node, list | tuple):
+        for index, value in enumerate(node):
+            _check_node(value, source, f"{where}[{index}]")
+
+
+def _check_component(node: dict, source: str, where: str) -> None:
+    component = node["type"]
+    if isinstance(component, str):
+        component = _find(component)
+        if component is None:
+            raise ConfigError(
+                f"{source}: {where}.type is {node['type']!r}, which no registry knows; check its spelling"
+            )
+    accepted = _accepted(component)
+    for key in node:
+        if accepted is not None and key not in accepted | FRAMEWORK_KEYS:
+            name = getattr(component, "__name__", component)
+            raise ConfigError(
+                f"{source}: {where} has an unknown key {key!r}; {name} does not take it{_meant(key, accepted)}"
+            )
+
+
+def _find(name: str) -> Any:
+    """The class that a registry knows under `name`, or None."""
+    own = [value for value in vars(registry).values() if isinstance(value, Registry)]
+    roots = [value for value in vars(mmengine_root).values() if isinstance(value, Registry)]
+    return next((found for each in [*own, *roots, RUNNERS] if (found := each.get(name)) is not None), None)
+
+
+def _accepted(component: Any) -> set[str] | None:
+    """Names of the keyword arguments that `component` takes, or None if it takes any.
+
+    A class that hands ``**kwargs`` on takes its base's arguments too.
+    """
+    if not inspect.isclass(component):
+        parameters = inspect.signature(component).parameters.values()
+        return None if any(p.kind is p.VAR_KEYWORD for p in parameters) else {p.name for p in parameters}
+    accepted: set[str] = set()
+    for base in component.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        parameters = inspect.signature(base.__init__).parameters.values()
+        accepted |= {p.name for p in parameters}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return accepted
+    return None
+
+
+def _meant(key: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(key, list(known), 1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,0 +1,49 @@
+"""Hooks that every run gets: randomness that depends on the step alone, and progress one can see."""
+
+import random
+from contextlib import ExitStack
+
+import numpy as np
+import torch
+from mmengine.dist import get_rank, is_main_process
+from mmengine.hooks import Hook
+
+from clasp_bench.progress import meter
+from clasp_bench.registry import HOOKS
+
+
+@HOOKS.register_module()
+class StepSeedHook(Hook):
+    """Seeds every random generator before each training step from (seed, rank, step).
+
+    What a step draws then depends on nothing before it: a run that was killed and resumed draws what an uninterrupted one draws, without saving
+    any generator's state (MMEngine's checkpoints hold none), whatever the number of data workers.
+    """
+
+    priority = "VERY_HIGH"
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        entropy = np.random.SeedSequence((runner.seed, get_rank(), runner.iter)).generate_state(3, np.uint32).tolist()
+        random.seed(entropy[0])
+        np.random.seed(entropy[1])
+        torch.manual_seed(entropy[2])
+
+
+@HOOKS.register_module()
+class ProgressHook(Hook):
+    """Shows steps, rate, remaining time and loss while training."""
+
+    def __init__(self, description: str):
+        self.description = description
+
+    def before_train(self, runner) -> None:
+        self.shown = ExitStack()
+        if is_main_process():
+            self.meter = self.shown.enter_context(meter(self.description, runner.max_iters, runner.iter, "steps"))
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        if is_main_process():
+            self.meter.advance(note=f"loss {float(outputs['loss']):.3f}" if outputs and "loss" in outputs else "")
+
+    def after_train(self, runner) -> None:
+        self.shown.close()

@@ -1,0 +1,131 @@
+"""Pre-training: a config, photos and labels in, a work folder with ``backbone.safetensors`` out."""
+
+import json
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+import clasp_bench
+from clasp_bench.data.images import list_images, names_digest
+from clasp_bench.engine.config import load_config
+from clasp_bench.engine.contract import read_header, save_weights
+from clasp_bench.engine.runner import build_runner
+from clasp_bench.errors import ConfigError
+from clasp_bench.files import digest, write_text
+from clasp_bench.teacher import LabelStore
+
+WEIGHTS = "backbone.safetensors"
+IDENTITY = "run.json"
+TAKES_LABELS = "num_parts"  # a method whose config lacks it reads no labels
+
+
+def prepare(
+    config_path: str | Path, photos: str | Path, labels: str | Path | None, seed: int | None, options: list[str]
+) -> Config:
+    """Read a config and put the photos, the labels' classes and the seed where they belong.
+
+    Raises:
+        ConfigError: an unknown key, or a method that needs labels without a store.
+        DataError, LabelMismatch: see `Photos`.
+    """
+    config = load_config(config_path, options)
+    if seed is not None:
+        config.seed = seed
+    config.train_dataloader.dataset.root = str(photos)
+    if TAKES_LABELS in config.model:
+        if labels is None:
+            raise ConfigError(
+                f"{config_path}: {config.model.type.__name__} learns from labels; make them with `clasp-bench label` and give --labels"
+            )
+        store = LabelStore.open(labels)
+        store.check(list_images(photos))
+        config.train_dataloader.dataset.labels = str(labels)
+        config.model.num_parts = len(store.meta["parts"])
+        config.model.attribute_groups = [len(classes) for classes in store.meta["attribute_groups"].values()]
+    return config
+
+
+def pretrain(config: Config, work_dir: str | Path, resume: bool) -> Path:
+    """Train, and write the backbone with its header.
+
+    Returns:
+        The weights file. If a finished one of the same config, photos and labels is there and `resume` is set, it is returned at once.
+    Raises:
+        ConfigError: `work_dir` holds another run (other config, photos, labels or seed), or one and `resume` is not set.
+    """
+    work_dir, started = Path(work_dir), time.monotonic()
+    identity = run_identity(config)
+    weights = work_dir / WEIGHTS
+    spent = _claim(work_dir, identity, resume)
+    if weights.is_file():
+        return weights
+
+    runner = build_runner(config, work_dir, f"pretrain {config.model.type.__name__}", resume)
+    runner.train()
+    method = runner.model.module if hasattr(runner.model, "module") else runner.model
+    backbone = method.exported()
+    header = {
+        "method": type(method).__name__,
+        "method_name": method.display_name,
+        "outside_supervision": method.outside_supervision,
+        "backbone": _plain_backbone(config),
+        "grid": list(backbone.patch_resolution),
+        "photos_seen": runner.max_iters * config.train_dataloader.batch_size,
+        "cost": {
+            "wall_seconds": round(spent + time.monotonic() - started, 1),
+            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            "parameters": sum(p.numel() for p in backbone.parameters()),
+            "threads": torch.get_num_threads(),
+        },
+        "version": clasp_bench.__version__,
+        "licence": "Apache-2.0",
+        **identity,
+    }
+    return save_weights(weights, backbone.state_dict(), header)
+
+
+def run_identity(config: Config) -> dict[str, Any]:
+    """What makes a pre-training run this one and no other: config, photos, labels, seed."""
+    data = config.train_dataloader.dataset
+    names = list_images(data.root)
+    labels = LabelStore.open(data.labels).meta if data.get("labels") else None
+    recipe = config.copy()
+    recipe.train_dataloader.dataset.root = recipe.train_dataloader.dataset.labels = None  # folders may move
+    return {
+        "config": {"name": Path(config.filename).stem, "digest": digest(recipe.pretty_text.encode())},
+        "data": {"name": Path(data.root).resolve().name, "images": len(names), "digest": names_digest(names)},
+        "labels": labels and {key: labels[key] for key in ("teacher", "fingerprint")},
+        "seed": config.get("seed", 0),
+    }
+
+
+def _claim(work_dir: Path, identity: dict[str, Any], resume: bool) -> float:
+    """Make the work folder this run's and return the seconds that earlier sittings took.
+
+    The time of a sitting that was killed is not known; finished sittings of other runs are refused.
+    """
+    marker = work_dir / IDENTITY
+    if not marker.is_file():
+        write_text(marker, json.dumps(identity, indent=1))
+        return 0.0
+    before = json.loads(marker.read_text())
+    if differing := [key for key in identity if identity[key] != before.get(key)]:
+        raise ConfigError(
+            f"{work_dir}: holds a run with another {', '.join(differing)}; give another --work-dir or remove it"
+        )
+    if not resume:
+        raise ConfigError(
+            f"{work_dir}: holds this run already; add --resume to go on with it, or give another --work-dir"
+        )
+    return 0.0
+
+
+def _plain_backbone(config: Config) -> dict[str, Any]:
+    """Config of the `CLASPViT` that holds the exported weights."""
+    kept = ("arch", "img_size", "patch_size", "moe")
+    backbone = config._cfg_dict.to_dict()["model"]["backbone"]
+    return {"type": "CLASPViT", **{key: backbone[key] for key in kept if backbone.get(key) is not None}}

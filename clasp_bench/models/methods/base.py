@@ -1,0 +1,42 @@
+"""What every pre-training method is: a backbone and a loss over the views of a batch."""
+
+from abc import abstractmethod
+
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from clasp_bench.data.multicrop import MultiCrop
+from clasp_bench.registry import MODELS
+
+
+class SelfSupervised(BaseModel):
+    """Base of the pre-training methods. A method is one file: subclass, write `loss`, register in MODELS.
+
+    Args:
+        backbone: Config of the backbone that is trained and handed on.
+        data_preprocessor: Config of the views, usually `MultiCropPreprocessor`.
+
+    Attributes:
+        display_name: How the method is called in tables.
+        outside_supervision: What knowledge from outside the photos it uses ("none", "CLIP"), said in the record and in tables.
+    """
+
+    display_name: str
+    outside_supervision = "none"
+
+    def __init__(self, backbone: dict, data_preprocessor: dict):
+        super().__init__(data_preprocessor=data_preprocessor)
+        self.backbone_config = dict(backbone)
+        self.backbone = MODELS.build(backbone)
+
+    def forward(self, crops: MultiCrop, mode: str = "loss", **labels: Tensor) -> dict[str, Tensor]:
+        """MMEngine's entry; pre-training has the one mode "loss"."""
+        return self.loss(crops, **labels)
+
+    @abstractmethod
+    def loss(self, crops: MultiCrop, **labels: Tensor) -> dict[str, Tensor]:
+        """Losses (keys beginning with ``loss``; their sum is minimised) and figures to log, all scalars."""
+
+    def exported(self) -> nn.Module:
+        """The backbone that is handed on to downstream tasks."""
+        return self.backbone

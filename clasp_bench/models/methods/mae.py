@@ -1,0 +1,97 @@
+"""MAE: mmpretrain's masked autoencoder, taught to see person images, which are taller than wide."""
+
+import torch
+from mmpretrain.models.backbones.vision_transformer import VisionTransformer
+from mmpretrain.models.heads import MAEPretrainHead
+from mmpretrain.models.necks import MAEPretrainDecoder
+from mmpretrain.models.selfsup import MAEViT
+from mmpretrain.models.utils import build_2d_sincos_position_embedding
+from torch import Tensor, nn
+
+from clasp_bench.data.multicrop import MultiCrop
+from clasp_bench.models.backbones import CLASPViT
+from clasp_bench.models.methods.base import SelfSupervised
+from clasp_bench.registry import MODELS
+
+
+@MODELS.register_module()
+class PersonMAEViT(MAEViT):
+    """mmpretrain's MAEViT with `CLASPViT`'s sizes and a position embedding for a grid that need not be square."""
+
+    arch_zoo = CLASPViT.arch_zoo
+
+    def init_weights(self) -> None:
+        """Sine-cosine position embedding over rows and columns; the rest as in mmpretrain."""
+        VisionTransformer.init_weights(self)
+        self.pos_embed.data.copy_(_positions(self.patch_resolution, self.embed_dims))
+        nn.init.xavier_uniform_(self.patch_embed.projection.weight.data.flatten(1))
+        nn.init.normal_(self.cls_token, std=0.02)
+
+    def _prepare_pos_embed(self, *args, **kwargs) -> None:
+        """mmpretrain takes a foreign position embedding for square; grids of this model's shape need no resizing."""
+
+
+@MODELS.register_module()
+class PersonMAEDecoder(MAEPretrainDecoder):
+    """mmpretrain's MAE decoder for a grid of (rows, columns) patches."""
+
+    def __init__(self, grid: tuple[int, int], **kwargs):
+        super().__init__(num_patches=grid[0] * grid[1], **kwargs)
+        self.grid = tuple(grid)
+
+    def init_weights(self) -> None:
+        """Sine-cosine position embedding over rows and columns; the rest as in mmpretrain."""
+        nn.init.normal_(self.mask_token, std=0.02)
+        self.decoder_pos_embed.data.copy_(_positions(self.grid, self.decoder_pos_embed.shape[-1]))
+
+
+@MODELS.register_module()
+class PersonMAEHead(MAEPretrainHead):
+    """mmpretrain's MAE loss for images that need not be square."""
+
+    def patchify(self, imgs: Tensor) -> Tensor:
+        """(B, 3, H, W) to (B, N, patch * patch * 3)."""
+        side = self.patch_size
+        patches = imgs.unfold(2, side, side).unfold(3, side, side)  # (B, 3, rows, columns, side, side)
+        return patches.permute(0, 2, 3, 4, 5, 1).flatten(3).flatten(1, 2)
+
+
+@MODELS.register_module()
+class MAE(SelfSupervised):
+    """Masked autoencoders.
+
+    Source: He et al., "Masked Autoencoders Are Scalable Vision Learners", CVPR 2022; encoder, decoder and loss are mmpretrain's.
+    Left out: nothing. Changed: person crops keep their aspect ratio (H : W = 2 : 1), as HAP does (papers' section 3.3).
+
+    Args:
+        backbone: Config of a `PersonMAEViT`.
+        data_preprocessor: Config of `MultiCropPreprocessor` with one global crop and no colour change.
+        decoder: Arguments of mmpretrain's MAEPretrainDecoder: decoder_embed_dim, decoder_depth, decoder_num_heads.
+        norm_pix: Reconstruct pixels normalised within their patch.
+    """
+
+    display_name = "MAE"
+
+    def __init__(self, backbone: dict, data_preprocessor: dict, decoder: dict, norm_pix: bool = True):
+        super().__init__(backbone, data_preprocessor)
+        patch = self.backbone.patch_embed.projection.kernel_size[0]
+        self.decoder = PersonMAEDecoder(
+            self.backbone.patch_resolution, patch_size=patch, embed_dim=self.backbone.embed_dims, **decoder
+        )
+        self.head = PersonMAEHead(
+            loss=dict(type="PixelReconstructionLoss", criterion="L2"), norm_pix=norm_pix, patch_size=patch
+        )
+
+    def loss(self, crops: MultiCrop, **labels: Tensor) -> dict[str, Tensor]:
+        """Mean squared error of the masked patches; labels are not used."""
+        images = crops.global_[0]
+        latent, mask, order = self.backbone(images)
+        return {"loss_reconstruction": self.head.loss(self.decoder(latent, order), images, mask)}
+
+
+def _positions(grid: tuple[int, int], width: int) -> Tensor:
+    """(1, 1 + rows * columns, width) in the row-major order of patches; mmpretrain's builder goes column by column."""
+    rows, columns = grid
+    built = build_2d_sincos_position_embedding((rows, columns), width, cls_token=True)
+    patches = built[:, 1:].unflatten(1, (columns, rows)).transpose(1, 2).flatten(1, 2)
+    return torch.cat([built[:, :1], patches], dim=1)
