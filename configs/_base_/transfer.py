@@ -1,0 +1,58 @@
+"""What every transfer shares: a nano Vision Transformer on 128x64 crops, AdamW with warm-up and cosine, the last checkpoint scored once."""
+
+from mmengine.dataset import DefaultSampler
+from mmengine.hooks import CheckpointHook, IterTimerHook, LoggerHook, ParamSchedulerHook, RuntimeInfoHook
+from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
+from mmengine.runner import IterBasedTrainLoop, TestLoop
+from torch.optim import AdamW
+from torch.utils.data import default_collate
+
+from clasp_bench.data.augment import CropPreprocessor
+from clasp_bench.models.backbones import CLASPViT
+from clasp_bench.models.transfer import TransferModel
+
+seed = 0
+default_scope = "clasp_bench"
+
+model = dict(
+    type=TransferModel,
+    # experts, where the weights have them, come from the weights' header
+    backbone=dict(type=CLASPViT, arch="nano", patch_size=16, img_size=(128, 64), out_type="raw"),
+    pooling="cls+mean",
+    data_preprocessor=dict(type=CropPreprocessor, flip=0.5, shift=5),
+)
+
+train_cfg = dict(type=IterBasedTrainLoop, max_iters=150)
+train_dataloader = dict(batch_size=64, num_workers=0, collate_fn=dict(type=default_collate))
+test_cfg = dict(type=TestLoop)
+test_dataloader = dict(
+    batch_size=256,
+    num_workers=0,
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    collate_fn=dict(type=default_collate),
+)
+
+optim_wrapper = dict(
+    type=OptimWrapper,
+    optimizer=dict(type=AdamW, lr=1e-3, weight_decay=0.05),
+    clip_grad=dict(max_norm=5.0),
+    paramwise_cfg=dict(
+        norm_decay_mult=0.0,
+        bias_decay_mult=0.0,
+        custom_keys={key: dict(decay_mult=0.0) for key in ("pos_embed", "cls_token", "prompts")},
+    ),
+)
+param_scheduler = [
+    dict(type=LinearLR, start_factor=0.01, by_epoch=False, end=15),
+    dict(type=CosineAnnealingLR, eta_min=1e-6, by_epoch=False, begin=15, end=150),
+]
+
+default_hooks = dict(
+    runtime_info=dict(type=RuntimeInfoHook),
+    timer=dict(type=IterTimerHook),
+    param_scheduler=dict(type=ParamSchedulerHook),
+    logger=dict(type=LoggerHook, interval=10, log_metric_by_epoch=False),
+    checkpoint=dict(type=CheckpointHook, by_epoch=False, interval=50, max_keep_ckpts=1),
+    sampler_seed=None,
+)
+log_processor = dict(by_epoch=False)

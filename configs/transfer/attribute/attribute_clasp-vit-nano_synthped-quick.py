@@ -1,0 +1,22 @@
+"""Attributes on a quick SynthPed universe."""
+
+from mmengine.config import read_base
+
+with read_base():
+    from ..._base_.transfer import *
+
+from mmengine.dataset import InfiniteSampler
+
+from clasp_bench.data.pa100k import PA100K
+from clasp_bench.evaluation.attribute import AttributeMetric
+from clasp_bench.models.heads import AttributeHead
+
+# `clasp-bench transfer` puts the folder of data into root and the share of positives into the head
+model.update(dict(head=dict(type=AttributeHead, in_channels=256)))
+
+train_dataloader.update(
+    dataset=dict(type=PA100K, root="data/synthped-quick", split="trainval", size=(128, 64), keep_decoded=True),
+    sampler=dict(type=InfiniteSampler, shuffle=True),
+)
+test_dataloader.update(dataset=dict(type=PA100K, root="data/synthped-quick", split="test", size=(128, 64)))
+test_evaluator = dict(type=AttributeMetric)
