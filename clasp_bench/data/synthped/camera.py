@@ -1,0 +1,119 @@
+"""Cameras: where they hang, what light falls there, what stands behind, and what their sensor does to a picture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from clasp_bench.data.synthped.seeds import stream
+from clasp_bench.data.synthped.wardrobe import linear
+
+CAMERAS = 6
+GROUNDS = ("asphalt", "paving", "grass", "tiles", "cobbles")
+WALLS = ("brick", "panels", "shopfront", "hedge", "render", "shutters")
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One camera of a universe.
+
+    Attributes:
+        number: From 1, as in Market-1501 names.
+        height, distance: Metres above ground; nearest and farthest distance to people.
+        sun: Unit vector towards the light, in the scene's axes (camera looks along +y, z up).
+        sun_light, sky_light, ground_light: Linear RGB.
+        exposure, cast, contrast: Of the sensor.
+        blur, motion: Standard deviation and horizontal streak, in pixels at 128 rows.
+        noise: Standard deviation on the 0-255 scale.
+        quality: Of JPEG.
+        backdrop: Numbers of `backdrop.paint_backdrop`.
+    """
+
+    number: int
+    height: float
+    distance: tuple[float, float]
+    sun: np.ndarray
+    sun_light: np.ndarray
+    sky_light: np.ndarray
+    ground_light: np.ndarray
+    exposure: float
+    cast: np.ndarray
+    contrast: float
+    blur: float
+    motion: float
+    noise: float
+    quality: int
+    backdrop: np.ndarray
+
+
+def _muted(rng: np.random.Generator, low: float, high: float, saturation: float) -> np.ndarray:
+    grey = rng.uniform(low, high)
+    return linear(np.clip(grey + rng.normal(0, saturation, 3), 8, 245))
+
+
+def draw_cameras(seed: int) -> list[Camera]:
+    """The cameras of universe `seed`; heights, grounds, walls and lights are spread so that no two are alike."""
+    spread = stream(seed, "cameras")
+    grounds = spread.permutation([0, 1, 2, 3, 4, 1])
+    walls = spread.permutation(6)
+    heights = spread.permutation(np.linspace(1.2, 4.6, CAMERAS))
+    azimuths = spread.permutation(np.linspace(-150, 150, CAMERAS))
+    return [_draw_camera(seed, i, grounds[i], walls[i], heights[i], azimuths[i]) for i in range(CAMERAS)]
+
+
+def _draw_camera(seed: int, index: int, ground: int, wall: int, height: float, azimuth: float) -> Camera:
+    rng = stream(seed, "camera", index)
+    overcast = rng.uniform(0.0, 1.0)
+    elevation, turn = np.radians(rng.uniform(25, 65)), np.radians(azimuth + rng.uniform(-20, 20))
+    sun = np.array([np.sin(turn) * np.cos(elevation), -np.cos(turn) * np.cos(elevation), np.sin(elevation)])
+    warm = rng.uniform(-1, 1)
+    sun_light = (2.3 - 1.8 * overcast) * np.array([1 + 0.16 * warm, 1.0, 1 - 0.22 * warm])
+    sky_light = (0.62 + 0.45 * overcast) * np.array([0.93 + 0.06 * warm, 1.0, 1.09 - 0.08 * warm])
+    ground_colours = {
+        0: (_muted(rng, 70, 110, 4), _muted(rng, 200, 230, 4)), 1: (_muted(rng, 120, 175, 9), _muted(rng, 70, 110, 6)),
+        2: (linear(rng.uniform((60, 96, 36), (105, 140, 60))), linear(rng.uniform((40, 66, 24), (80, 100, 40)))),
+        3: (_muted(rng, 160, 215, 10), _muted(rng, 90, 150, 12)), 4: (_muted(rng, 90, 140, 8), _muted(rng, 50, 80, 5)),
+    }[int(ground)]  # fmt: skip
+    wall_colours = {
+        0: (linear(rng.uniform((120, 58, 44), (176, 110, 84))), _muted(rng, 150, 190, 6)), 1: (_muted(rng, 120, 200, 14), _muted(rng, 80, 120, 8)),
+        2: (_muted(rng, 60, 150, 26), _muted(rng, 40, 90, 12)), 3: (linear(rng.uniform((36, 70, 30), (70, 110, 46))), linear(rng.uniform((18, 40, 16), (40, 60, 26)))),
+        4: (_muted(rng, 150, 220, 22), _muted(rng, 80, 130, 20)), 5: (_muted(rng, 100, 180, 24), _muted(rng, 70, 110, 14)),
+    }[int(wall)]  # fmt: skip
+    sky = linear(np.array([150, 180, 215]) + 50 * overcast)
+    accent = linear(rng.uniform(30, 220, 3))
+    backdrop = np.concatenate([
+        [ground], *ground_colours, [rng.uniform(0.8, 1.25)], [wall], *wall_colours, [rng.uniform(0.8, 1.3)],
+        [rng.uniform(2.2, 7.0), rng.uniform(3.0, 6.0)], sky, accent, [rng.uniform(0, 900), rng.uniform(-0.5, 0.5), rng.uniform(2.5, 6.0)],
+    ]).astype(np.float32)  # fmt: skip
+    near = rng.uniform(4.5, 8.0)
+    cast = np.exp(rng.normal(0, 0.075, 3))
+    return Camera(
+        index + 1, float(height), (near, near + rng.uniform(2, 5)), sun, sun_light, sky_light,
+        0.35 * sky_light * (0.5 + 0.5 * ground_colours[0] / max(ground_colours[0].max(), 0.1)),
+        float(np.exp(rng.normal(-0.12, 0.16))) / float(0.45 + 0.28 * sun_light.mean()) * 0.9, cast / cast.mean(), rng.uniform(0.9, 1.15),
+        rng.uniform(0.25, 0.75), rng.uniform(0, 0.8), rng.uniform(1.5, 6.0), int(rng.integers(72, 94)), backdrop,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """How a person stands before a camera: turned by `heading` (0 faces it), at `distance`, `place` (x, y) of the backdrop,
+    and a detector's loose box: margins (left, right, top, bottom) as shares of the body's height."""
+
+    heading: float
+    distance: float
+    place: tuple[float, float]
+    margins: tuple[float, float, float, float]
+
+
+def draw_sighting(seed: int, camera: Camera, *index: int) -> Sighting:
+    rng = stream(seed, "sighting", camera.number, *index)
+    return Sighting(
+        float(rng.uniform(-np.pi, np.pi)), float(rng.uniform(*camera.distance)), (float(rng.uniform(-6, 6)), float(rng.uniform(-1.2, 1.2))),
+        tuple(np.clip(rng.normal(0.035, 0.03, 4), -0.02, 0.12)),
+    )  # fmt: skip
+
+
+def view_of(heading: float) -> str:
+    """``"Front"``, ``"Side"`` or ``"Back"`` as seen from the camera."""
+    turned = abs(np.degrees((heading + np.pi) % (2 * np.pi) - np.pi))
+    return "Front" if turned < 45 else "Back" if turned > 135 else "Side"

@@ -1,0 +1,179 @@
+"""Who a person is: body, skin, hair, clothes and what they carry, drawn from (seed, person)."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from clasp_bench.data.synthped.seeds import stream
+
+PALETTE = {
+    "black": (28, 28, 30), "white": (232, 232, 228), "grey": (128, 130, 132), "red": (190, 30, 38),
+    "orange": (232, 120, 30), "yellow": (236, 204, 50), "green": (44, 130, 62), "blue": (40, 96, 196),
+    "navy": (28, 38, 84), "purple": (116, 58, 150), "pink": (236, 142, 172), "brown": (104, 66, 40),
+    "beige": (206, 184, 146), "turquoise": (44, 172, 172),
+}  # fmt: skip
+HAIR_COLOURS = {"black": (22, 19, 18), "brown": (72, 46, 30), "blond": (196, 158, 92), "red": (142, 66, 30), "grey": (150, 148, 146)}
+SKIN_TONES = ((238, 200, 176), (226, 180, 150), (206, 154, 118), (176, 122, 86), (134, 88, 60), (88, 58, 42))
+
+SLEEVES = {"none": 0.03, "short": 0.36, "long": 0.97}  # where along the arm a sleeve ends, see BodyModel.along_arm
+UPPER_PATTERNS = {"plain": 0.36, "stripes": 0.17, "logo": 0.17, "plaid": 0.14, "splice": 0.16}
+LOWER_PATTERNS = {"plain": 0.58, "stripe": 0.19, "dots": 0.07, "camouflage": 0.08, "plaid": 0.08}
+
+
+@dataclass
+class Garment:
+    """One piece of clothing.
+
+    Attributes:
+        kind: ``"t-shirt"``, ``"shirt"``, ``"coat"``, ``"dress"``, ``"trousers"``, ``"shorts"``, ``"skirt"``,
+            ``"shoes"``, ``"boots"``, ``"cap"``, ``"beanie"``, ``"brimmed hat"``, ``"backpack"`` ...
+        colours: Names in `PALETTE`, the main one first.
+        rgb: The same as exact linear RGB, which no other universe repeats.
+        pattern: ``"plain"``, ``"stripes"`` ...
+        scale, form: The pattern's period in metres and variant.
+        length: Where it ends: sleeve for tops, canonical height of the hem for the others.
+    """
+
+    kind: str
+    colours: tuple[str, ...]
+    rgb: tuple
+    pattern: str = "plain"
+    scale: float = 0.06
+    form: float = 0.0
+    length: float = 0.0
+    sleeve: str = ""
+    loose: float = 0.5
+
+
+@dataclass
+class Person:
+    """An identity. `phenotype` goes to `BodyModel.shape`."""
+
+    index: int
+    female: bool
+    age: str
+    phenotype: dict
+    skin: tuple
+    hair: str
+    hair_colour: str
+    hair_rgb: tuple
+    beard: bool
+    upper: Garment
+    coat: Garment | None
+    lower: Garment | None
+    shoes: Garment
+    hat: Garment | None = None
+    glasses: str = ""
+    bags: dict = field(default_factory=dict)
+    held: Garment | None = None
+
+
+def linear(rgb) -> np.ndarray:
+    """sRGB in [0, 255] to linear light."""
+    return (np.clip(np.asarray(rgb, float), 0, 255) / 255) ** 2.2
+
+
+def _shade(rng: np.random.Generator, rgb, spread: float = 16.0) -> tuple:
+    lightness = rng.normal(0, spread)
+    return tuple(linear(np.asarray(rgb) + lightness + rng.normal(0, spread * 0.5, 3)))
+
+
+def _choose(rng: np.random.Generator, weights: dict) -> str:
+    names, p = list(weights), np.array(list(weights.values()), float)
+    return names[rng.choice(len(names), p=p / p.sum())]
+
+
+def _colours(rng: np.random.Generator, count: int) -> tuple[tuple[str, ...], tuple]:
+    """Distinct colours of clearly different lightness, the main one first."""
+    names = list(PALETTE)
+    popular = np.array([2.2, 1.6, 1.4, 1.4, 0.7, 0.8, 1, 1.4, 1.3, 0.7, 0.8, 0.8, 1, 0.7])
+    picked = [names[rng.choice(len(names), p=popular / popular.sum())]]
+    while len(picked) < count:
+        name = names[rng.integers(len(names))]
+        contrast = min(np.abs(np.subtract(PALETTE[name], PALETTE[other])).max() for other in picked)
+        brightness = abs(np.mean(PALETTE[name]) - np.mean(PALETTE[picked[0]]))
+        if name not in picked and contrast > 70 and (len(picked) > 1 or brightness > 55):
+            picked.append(name)
+    return tuple(picked), tuple(_shade(rng, PALETTE[name]) for name in picked)
+
+
+def _garment(rng: np.random.Generator, kind: str, pattern: str = "plain", **fields) -> Garment:
+    colours, rgb = _colours(rng, {"plain": 1, "stripes": 2, "stripe": 2, "dots": 2}.get(pattern, 3))
+    return Garment(kind, colours, rgb, pattern, **fields)
+
+
+def _upper(rng: np.random.Generator, sleeve: str) -> Garment:
+    pattern = _choose(rng, UPPER_PATTERNS)
+    scale = {"stripes": rng.uniform(0.055, 0.12), "plaid": rng.uniform(0.07, 0.12)}.get(pattern, 0.06)
+    form = rng.uniform(0.35, 0.55) if pattern == "stripes" else float(rng.integers(4))
+    kind = _choose(rng, {"t-shirt": 1.0} if sleeve == "short" else {"shirt": 0.5, "sweater": 0.3, "jacket": 0.2})
+    hem = rng.uniform(0.02, 0.13)
+    return _garment(rng, kind, pattern, scale=scale, form=form, length=hem, sleeve=sleeve, loose=rng.uniform(0.2, 1.0))
+
+
+def _lower(rng: np.random.Generator, kind: str) -> Garment:
+    pattern = _choose(rng, LOWER_PATTERNS)
+    hem = {"trousers": -0.765, "shorts": rng.uniform(-0.27, -0.12), "skirt": rng.uniform(-0.5, -0.15)}[kind]
+    scale = {"dots": 0.055, "camouflage": 0.06, "plaid": rng.uniform(0.07, 0.11), "stripe": rng.uniform(0.06, 0.1)}.get(pattern, 0.06)
+    garment = _garment(rng, kind, pattern, scale=scale, form=float(rng.integers(2)), length=hem, loose=rng.uniform(0.1, 1.0))
+    if kind == "trousers" and pattern == "plain" and rng.random() < 0.4:
+        garment.kind, garment.colours, garment.rgb = "jeans", ("blue",), (_shade(rng, (62, 82, 122), 14),)
+    return garment
+
+
+def draw_person(seed: int, index: int) -> Person:
+    """The identity number `index` of universe `seed`."""
+    rng = stream(seed, "person", index)
+    female = bool(rng.random() < 0.5)
+    age = _choose(rng, {"adult": 0.62, "child": 0.19, "senior": 0.19})
+    years = {"child": rng.uniform(0.30, 0.47), "adult": rng.uniform(0.62, 0.76), "senior": rng.uniform(0.94, 1.0)}[age]
+    gender = (0.85 + 0.15 * rng.random()) if female else 0.15 * rng.random()
+    phenotype = dict(
+        gender=gender, age=years, muscle=float(np.clip(rng.normal(0.5, 0.18), 0.1, 0.9)),
+        weight=float(np.clip(rng.normal(0.52, 0.2), 0.08, 0.97)), height=float(np.clip(rng.normal(0.5, 0.17), 0.1, 0.9)),
+        proportions=float(rng.uniform(0.3, 0.8)),
+    )  # fmt: skip
+    tone = rng.uniform(0, len(SKIN_TONES) - 1)
+    low = int(tone)
+    skin = tuple(linear(np.array(SKIN_TONES[low]) * (1 - tone + low) + np.array(SKIN_TONES[low + 1]) * (tone - low)))
+
+    if age == "senior":
+        hair_colour = _choose(rng, {"grey": 0.85, "brown": 0.15})
+    else:
+        hair_colour = _choose(rng, {"black": 0.4, "brown": 0.35, "blond": 0.17, "red": 0.08})
+    styles = {"long": 0.4, "ponytail": 0.2, "bun": 0.14, "bob": 0.26} if female else {"short": 0.72, "cropped": 0.2, "bob": 0.08}
+    if age == "senior":
+        styles = {"bob": 0.45, "bun": 0.2, "short": 0.35} if female else {"short": 0.45, "cropped": 0.2, "bald": 0.35}
+    hair = _choose(rng, styles)
+
+    sleeve = _choose(rng, {"short": 0.5, "long": 0.5})
+    wears_dress = female and rng.random() < 0.24
+    upper = _upper(rng, sleeve)
+    lower = None
+    if wears_dress:
+        upper.kind, upper.length = "dress", rng.uniform(-0.55, -0.15)
+    else:
+        lower = _lower(rng, _choose(rng, {"trousers": 0.5, "shorts": 0.22, "skirt": 0.28} if female else {"trousers": 0.7, "shorts": 0.3}))
+    coat = None
+    if rng.random() < 0.17:
+        coat = _garment(rng, "coat", length=rng.uniform(-0.5, -0.25), sleeve="long", loose=rng.uniform(0.4, 1.0), form=rng.random())
+        if rng.random() < 0.2:
+            coat = _garment(rng, "coat", "plaid", length=coat.length, sleeve="long", loose=coat.loose, scale=0.1)
+    boots = rng.random() < (0.3 if female else 0.18)
+    shoes = _garment(rng, "boots" if boots else "shoes", form=float(rng.random() < 0.4), length=rng.uniform(-0.52, -0.42) if boots else -0.735)
+    if rng.random() < 0.5:
+        shoes.colours, shoes.rgb = (("black",), (_shade(rng, PALETTE["black"], 6),)) if rng.random() < 0.6 else (("brown",), (_shade(rng, PALETTE["brown"], 10),))
+    person = Person(
+        index, female, age, phenotype, skin, hair, hair_colour, _shade(rng, HAIR_COLOURS[hair_colour], 8),
+        not female and age != "child" and rng.random() < 0.3, upper, coat, lower, shoes,
+    )  # fmt: skip
+    if rng.random() < 0.24:
+        person.hat = _garment(rng, _choose(rng, {"cap": 0.45, "beanie": 0.3, "brimmed hat": 0.25}))
+    if rng.random() < 0.24:
+        person.glasses = "sunglasses" if rng.random() < 0.6 else "glasses"
+    carried = _choose(rng, {"nothing": 0.40, "backpack": 0.2, "shoulder bag": 0.2, "handbag": 0.2})
+    if carried != "nothing":
+        person.bags[carried] = _garment(rng, carried, form=float(rng.integers(2)), loose=rng.uniform(0, 1))
+    if carried != "handbag" and rng.random() < 0.15:
+        person.held = _garment(rng, _choose(rng, {"box": 0.6, "parcel": 0.4}), loose=rng.uniform(0, 1))
+    return person
