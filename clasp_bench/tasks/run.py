@@ -44,6 +44,7 @@ class Transfer:
 
     Attributes:
         config: Complete: roots, splits, head, weights and the weights' experts are filled in.
+        recipe: Text of the config without roots, head's arguments and weights: the same wherever it runs.
         header: Of the weights; None for random initialisation.
         identity: What makes this run this one and no other.
         train_size, test_size: Numbers of samples.
@@ -52,6 +53,7 @@ class Transfer:
     name: str
     task: Task
     config: Config
+    recipe: str
     weights: Path | None
     header: dict[str, Any] | None
     world: str
@@ -106,7 +108,7 @@ def prepare(
     for loader, split in zip(loaders, task.held_out if held_out else task.splits, strict=True):
         loader.dataset.split = split
     root = _root(data or config.train_dataloader.dataset.root, task)
-    recipe = _recipe_digest(config)
+    recipe = _recipe(config)
     for loader in loaders:
         loader.dataset.root = str(root)
     train, test = (DATASETS.build(loader.dataset) for loader in loaders)
@@ -117,12 +119,13 @@ def prepare(
     dataset = Dataset(name=train.name, digest=train.digest())
     identity = {
         "task": [name, task.version],
-        "config": recipe,
+        "config": digest(recipe.encode()),
         "data": dataset.digest,
         "weights": weights and digest_file(weights),
         "seed": seed,
     }
-    return Transfer(name, task, config, weights, header, _world(root), dataset, identity, len(train), len(test))
+    sizes = len(train), len(test)
+    return Transfer(name, task, config, recipe, weights, header, _world(root), dataset, identity, *sizes)
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,7 @@ def record(transfer: Transfer, outcome: Outcome) -> RunRecord:
         config=RunConfig(
             name=Path(transfer.config.filename).stem,
             digest=transfer.identity["config"],
-            text=transfer.config.pretty_text,
+            text=transfer.recipe,
         ),
         weights=Weights(digest=transfer.identity["weights"], header=header) if header else None,
         labels=Labels(teacher=labels["teacher"], fingerprint=labels["fingerprint"]) if labels else None,
@@ -283,12 +286,12 @@ def _world(root: Path) -> str:
     return root.resolve().name
 
 
-def _recipe_digest(config: Config) -> str:
-    """Digest of a config without the folders it reads, which may move."""
+def _recipe(config: Config) -> str:
+    """Text of a config without the folders it reads, which may move."""
     recipe = config.copy()
     for loader in (recipe.train_dataloader, recipe.test_dataloader):
         loader.dataset.root = None
-    return digest(recipe.pretty_text.encode())
+    return recipe.pretty_text
 
 
 def _claim(work_dir: Path, identity: dict[str, Any], resume: bool) -> None:

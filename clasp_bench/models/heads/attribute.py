@@ -9,10 +9,12 @@ from torch.nn import functional as F
 
 from clasp_bench.registry import MODELS
 
+LEAST_SHARE = 1e-3  # an attribute that nobody in training has must not start at minus infinity
+
 
 @MODELS.register_module()
 class AttributeHead(BaseModule):
-    """Batch normalisation after a linear layer, as in Jia et al., "Rethinking of Pedestrian Attribute Recognition", 2021.
+    """Normalised features and one linear layer, whose biases start at the attributes' log-odds in training.
 
     The loss is DeepMAR's (Li et al., "Multi-attribute Learning for Pedestrian Attribute Recognition in Surveillance Scenarios", ACPR
     2015, eq. 2-3): a positive answer weighs exp(1 - p) and a negative one exp(p), where p is the attribute's share of positives.
@@ -24,13 +26,15 @@ class AttributeHead(BaseModule):
 
     def __init__(self, in_channels: int, positive_share: Sequence[float]):
         super().__init__()
-        self.classifier = nn.Linear(in_channels, len(positive_share))
-        self.norm = nn.BatchNorm1d(len(positive_share))
         self.register_buffer("positive_share", torch.tensor(positive_share, dtype=torch.float32))
+        self.norm = nn.BatchNorm1d(in_channels, affine=False)
+        self.classifier = nn.Linear(in_channels, len(positive_share))
+        nn.init.normal_(self.classifier.weight, std=0.01)
+        self.classifier.bias.data.copy_(self.positive_share.clamp(LEAST_SHARE, 1 - LEAST_SHARE).logit())
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (B, A) of features (B, D)."""
-        return self.norm(self.classifier(features))
+        return self.classifier(self.norm(features))
 
     def loss(self, features: Tensor, attributes: Tensor) -> dict[str, Tensor]:
         """Weighted cross-entropy against `attributes` (B, A), 0 or 1, summed over attributes, mean over samples."""
