@@ -14,8 +14,8 @@ def suite(
 
     Example: `clasp-bench suite configs/suites/synthped-quick.yaml`
 
-    Finished steps are kept: interrupted in any way and started again, the suite goes on where it was, and after a change of the suite
-    or of a config it runs again what the change touches.
+    Finished steps are kept: interrupted in any way and started again, the suite goes on where it was, and after a
+    change of the suite or of a config it runs again what the change touches.
     """
     from clasp_bench.suite.execute import execute, state
     from clasp_bench.suite.plan import fingerprints, plan, read_suite

@@ -1,7 +1,7 @@
 """Runs the steps of a suite one after another on this machine, and goes on where an earlier call stopped.
 
-Beside what the steps make, the work folder holds ``steps/<name>.json`` (state and fingerprint of each step begun), ``logs/<name>.log``
-and a lock. The lock is inherited by the running step, so a step that outlives a killed suite keeps a second suite out.
+Beside what the steps make, the work folder holds ``steps/<name>.json`` (state and fingerprint of each step begun),
+``logs/<name>.log`` and a lock. The running step inherits the lock: if it outlives a killed suite, the next one waits.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class StepFailed(BenchError):
 
 
 def state(step: Step, fingerprint: str, work: str | Path) -> str:
-    """``"done"``, ``"new"``, ``"interrupted"`` (begun, goes on) or ``"changed"`` (its command or something it needs is not what it was)."""
+    """``"done"``, ``"new"``, ``"interrupted"`` (can go on) or ``"changed"`` (its command or what it needs)."""
     entry = _entry(step, Path(work))
     if not entry:
         return "new"
@@ -53,8 +53,8 @@ def state(step: Step, fingerprint: str, work: str | Path) -> str:
 def execute(steps: Sequence[Step], work: str | Path, command: Sequence[str]) -> None:
     """Runs every step that is not done, in the order given, and stops at the first that fails.
 
-    A changed step loses its former outputs before it runs; an interrupted one keeps them, so that it can resume. The output of a step
-    passes through to this terminal and into its log.
+    A changed step loses its former outputs before it runs; an interrupted one keeps them, so that it can resume. What a
+    step prints passes through to this terminal and into its log.
 
     Args:
         command: the program and its first arguments; a step's arguments follow.
@@ -158,10 +158,8 @@ def _chunks(reader: int, process: subprocess.Popen) -> Iterator[bytes]:
 def _stop(process: subprocess.Popen) -> None:
     """Asks the step's whole process group to stop, then insists."""
     for how, patience in ((signal.SIGINT, INTERRUPT_GRACE_S), (signal.SIGKILL, None)):
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, how)
-        except ProcessLookupError:
-            pass
         try:
             process.wait(patience)
             return

@@ -54,7 +54,7 @@ class Universe(_Part):
 
 
 class Method(_Part):
-    """How a row of the table is pre-trained: a config, relative to the suite file; ``labels`` if it reads pseudo-labels."""
+    """How a row of the table is pre-trained: a config, relative to the suite file; ``labels`` if it reads them."""
 
     config: str | None = None
     labels: bool = False
@@ -206,7 +206,7 @@ def config_files(config: Path) -> tuple[Path, ...]:
 
 
 def fingerprints(steps: Sequence[Step]) -> dict[str, str]:
-    """For each step the digest of its command, its inputs' content, the steps it needs and the version of clasp-bench."""
+    """For each step the digest of its command, its inputs' content, the steps it needs and our version."""
     prints: dict[str, str] = {}
     for step in steps:
         parts = [

@@ -210,7 +210,7 @@ def read_record(path: str | Path) -> RunRecord:
         )
     if version > SCHEMA_VERSION:
         raise RecordError(
-            f"{path}: has schema version {version}, newer than the {SCHEMA_VERSION} known here; install a newer clasp-bench"
+            f"{path}: has schema version {version}, this one reads {SCHEMA_VERSION}; install a newer clasp-bench"
         )
     try:
         while version < SCHEMA_VERSION:
