@@ -38,7 +38,7 @@ def report(
         write_text(out / "report.html", html(tables)),
     ]
     for table in tables:
-        console.print(*text.console(table, console), sep="\n")
+        console.print(*text.console(table, console), sep="\n", crop=False)
         for note in notes(table):
             console.print(note, style="dim")
     console.print(f"\nwritten: {written[0]}, {written[1]}", soft_wrap=True)

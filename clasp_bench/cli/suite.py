@@ -1,3 +1,4 @@
+import shlex
 from pathlib import Path
 
 import typer
@@ -26,12 +27,7 @@ def suite(
     if not dry_run:
         execute(steps, work, wanted.command)
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("step", "state", "command", box=None)
     prints = fingerprints(steps)
-    for step in steps:
-        table.add_row(step.name, state(step, prints[step.name], work), Text(" ".join(["clasp-bench", *step.arguments])))
-    Console().print(table)
+    for number, step in enumerate(steps, 1):
+        typer.echo(f"[{number}/{len(steps)}] {step.name}: {state(step, prints[step.name], work)}")
+        typer.echo(f"    {shlex.join(['clasp-bench', *step.arguments])}")

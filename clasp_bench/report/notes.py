@@ -42,7 +42,10 @@ def _marks(table: WorldTable) -> list[str]:
     beyond = f" beyond noise (t-test, spread pooled over the column, p < {SIGNIFICANCE})" if noise else ""
     sentences = [f"Bold: best{beyond}; underlined: second."]
     if any(cell.mark == TIED for cell in table.cells.values()):
-        sentences.append("≈: no method is best; those so marked do not differ from the leading one" + (" beyond noise." if noise else "."))
+        sentences.append(
+            "≈: no method is best; those so marked do not differ from the leading one"
+            + (" beyond noise." if noise else ".")
+        )
     if len(table.cells) < len(table.methods) * len(table.columns):
         sentences.append("A dash stands where there is no run.")
     return sentences

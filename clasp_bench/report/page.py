@@ -44,7 +44,11 @@ class Section:
 def html(tables: Sequence[WorldTable]) -> str:
     """The page of all tables, with plots and a drill-down from each cell to its runs."""
     environment = Environment(
-        loader=PackageLoader("clasp_bench.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("clasp_bench.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"duration": _duration, "count": _count, "compact_json": _json}
     records = [record for table in tables for record in table.records]
@@ -69,9 +73,7 @@ def _section(table: WorldTable, number_of_section: int) -> Section:
     return Section(
         table=table,
         groups=groups,
-        drills={
-            (drill.method, drill.task): drill for drill in _drills(table, groups, f"w{number_of_section}")
-        },
+        drills={(drill.method, drill.task): drill for drill in _drills(table, groups, f"w{number_of_section}")},
         main_plots=[Markup(bars(table, column)) for column in first],
         other_plots=[Markup(bars(table, column)) for column in table.columns if column not in first],
         notes=notes(table),
@@ -82,9 +84,13 @@ def _section(table: WorldTable, number_of_section: int) -> Section:
 def _drills(table: WorldTable, groups: list[tuple[str, list[Column]]], prefix: str) -> Iterator[Drill]:
     for task_number, (task, columns) in enumerate(groups, 1):
         for method_number, method in enumerate(table.methods, 1):
-            runs = {run.key: run for column in columns if (cell := table.cells.get((method, column))) for run in cell.runs}
+            runs = {
+                run.key: run for column in columns if (cell := table.cells.get((method, column))) for run in cell.runs
+            }
             if runs:
-                yield Drill(f"{prefix}-{method_number}-{task_number}", method, task, tuple(columns), tuple(runs.values()))
+                yield Drill(
+                    f"{prefix}-{method_number}-{task_number}", method, task, tuple(columns), tuple(runs.values())
+                )
 
 
 def _configs(records: Sequence[RunRecord]) -> dict[str, RunConfig]:

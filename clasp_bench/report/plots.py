@@ -10,8 +10,8 @@ from clasp_bench.report.tables import BEST, TIED, Column, WorldTable
 from clasp_bench.report.text import metric_title, number, spread
 
 #: Stand-in colours, which matplotlib can write, and the CSS variables they become.
-INK, MUTED, RULE, BAR, LEAD = "#010101", "#020202", "#030303", "#040404", "#050505"
-VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", BAR: "--bar", LEAD: "--lead"}
+INK, MUTED, RULE, BAR, LEAD, PAPER = "#010101", "#020202", "#030303", "#040404", "#050505", "#060606"
+VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", BAR: "--bar", LEAD: "--lead", PAPER: "--paper"}
 
 WIDTH_IN = 4.4
 
@@ -35,12 +35,14 @@ def bars(table: WorldTable, column: Column) -> str:
     for row, (_, cell) in enumerate(cells):
         reach = cell.mean
         if cell.std is not None:
-            axes.errorbar(cell.mean, row, xerr=cell.std, color=INK, elinewidth=1, capsize=2.5)
+            axes.errorbar(cell.mean, row, xerr=cell.std, color=INK, elinewidth=1, capsize=0)
             values = [run.metrics[column.metric].value for run in cell.runs]
-            axes.plot(values, [row] * cell.n, ".", color=INK, markersize=3.5)
+            axes.plot(values, [row] * cell.n, "o", color=PAPER, markeredgecolor=INK, markeredgewidth=0.8, markersize=3)
             reach = max(*values, cell.mean + cell.std)
         text = number(cell.mean, column) + spread(cell, column, show_n=False)
-        axes.annotate(text, (max(reach, 0), row), (5, 0), textcoords="offset points", va="center", color=INK, fontsize=8.5)
+        axes.annotate(
+            text, (max(reach, 0), row), (5, 0), textcoords="offset points", va="center", color=INK, fontsize=8.5
+        )
     axes.set_yticks(rows, [method for method, _ in cells], parse_math=False, fontsize=9)
     axes.invert_yaxis()
     axes.margins(x=0.3)

@@ -41,7 +41,11 @@ def markdown(tables: Sequence[WorldTable]) -> str:
         for method in table.methods:
             cells = (_markdown_cell(table, method, column) for column in table.columns)
             lines.append(_row([_escape(method), _escape(table.labels[method]), *cells]))
-        parts += [f"## {_escape(table.world)}", "\n".join(lines), "\n".join(f"- {_escape(note)}" for note in notes(table))]
+        parts += [
+            f"## {_escape(table.world)}",
+            "\n".join(lines),
+            "\n".join(f"- {_escape(note)}" for note in notes(table)),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -62,8 +66,7 @@ def console(table: WorldTable, screen: Console) -> list[Table]:
 def _console_table(table: WorldTable, columns: Sequence[Column]) -> Table:
     show_n = common_n(table) is None
     shown = Table(title=Text(table.world, style="bold"), box=box.SIMPLE_HEAD, title_justify="left")
-    shown.add_column("\nmethod", overflow="fold")
-    shown.add_column("\nlabels", style="dim")
+    shown.add_column("\nmethod", overflow="fold", min_width=min(14, max(map(len, table.methods))))
     previous = ""
     for column in columns:
         heading = table.heading(column)
@@ -80,8 +83,8 @@ def _console_table(table: WorldTable, columns: Sequence[Column]) -> Table:
                 continue
             tied = "≈" if cell.mark == TIED else ""
             text = Text(tied + number(cell.mean, column), style=styles[cell.mark])
-            row.append(Text.assemble(text, (spread(cell, column, show_n), "dim")))
-        shown.add_row(Text(method), Text(table.labels[method]), *row)
+            row.append(Text.assemble(text, (spread(cell, column, show_n).replace(" ", ""), "dim")))
+        shown.add_row(Text(method), *row)
     return shown
 
 
