@@ -25,7 +25,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise BenchError(f"{path}: could not be written ({error.strerror or error}); free space or choose another folder") from error
+        raise BenchError(
+            f"{path}: could not be written ({error.strerror or error}); free space or choose another folder"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -56,7 +58,9 @@ def digest(content: bytes | Iterable[str]) -> str:
 def digest_file(path: str | Path) -> str:
     """SHA-256 in hex of a file's bytes."""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest_stream(file)
+        return (
+            hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest_stream(file)
+        )
 
 
 def _digest_stream(file) -> str:

@@ -30,7 +30,10 @@ class _PlainMeter:
             self.last = now
             rate = (self.done - self.first) / max(now - self.start, 1e-9)
             left = (self.total - self.done) / rate if rate else float("inf")
-            print(f"{self.description}: {self.done:,}/{self.total:,} {self.unit}, {rate:,.1f}/s, {left:.0f} s left {note}".rstrip(), flush=True)
+            print(
+                f"{self.description}: {self.done:,}/{self.total:,} {self.unit}, {rate:,.1f}/s, {left:.0f} s left {note}".rstrip(),
+                flush=True,
+            )
 
 
 class _RichMeter:
@@ -59,7 +62,14 @@ def meter(description: str, total: int, done: int = 0, unit: str = "items") -> I
         def render(self, task) -> Text:
             return Text(f"{task.speed or 0:,.1f} {unit}/s")
 
-    columns = ("[progress.description]{task.description}", BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+    columns = (
+        "[progress.description]{task.description}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
     with Progress(*columns) as progress:
         yield _RichMeter(progress, progress.add_task(description, total=total, completed=done, note=""))
 

@@ -29,7 +29,9 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     verbose: bool = typer.Option(False, "--verbose", "-v", help="After an error, show the traceback too."),
-    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+    ),
 ) -> None:
     pass
 

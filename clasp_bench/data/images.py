@@ -57,7 +57,9 @@ def read_rgb(path: str | Path) -> np.ndarray:
     except FileNotFoundError as error:
         raise UnreadableImage(f"{path}: there is no such image file") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UnreadableImage(f"{path}: cannot be decoded as an image ({str(error).strip() or type(error).__name__}); replace or remove it") from error
+        raise UnreadableImage(
+            f"{path}: cannot be decoded as an image ({str(error).strip() or type(error).__name__}); replace or remove it"
+        ) from error
 
 
 def read_resized(path: str | Path, size: tuple[int, int]) -> np.ndarray:

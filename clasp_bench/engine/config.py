@@ -6,9 +6,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import mmengine.dataset
-import mmengine.hooks
-import mmengine.optim
 from mmengine.config import Config, DictAction
 from mmengine.registry import RUNNERS, Registry
 from mmengine.registry import root as mmengine_root
@@ -18,7 +15,7 @@ from clasp_bench import registry
 from clasp_bench.errors import ConfigError
 
 # Keys the framework itself takes out of a component's config before building it.
-FRAMEWORK_KEYS = frozenset({"type", "priority", "convert_to_iter_based", "_scope_"})
+FRAMEWORK_KEYS = frozenset({"type", "priority", "convert_to_iter_based", "_scope_", "paramwise_cfg", "constructor"})
 # Keys of Runner configs that hold settings of the task or the method, beside those of MMEngine's Runner.
 OWN_KEYS = frozenset({"seed", "protocol"})
 
@@ -48,12 +45,16 @@ def _override(config: Config, option: str, path: str | Path) -> None:
     key, separator, value = option.partition("=")
     if not separator:
         raise ConfigError(f"option {option!r}: write key=value, for instance seed=1")
-    *parents, last = key.split(".")
-    node = config
-    for name in parents:
-        node = node.get(name) if hasattr(node, "get") else None
-    if not hasattr(node, "get") or last not in node:
-        raise ConfigError(f"option {option!r}: {path} has no key {key!r}{_meant(last, node or ())}")
+    node, *path_down = config, *key.split(".")
+    for name in path_down:
+        known = (
+            [str(index) for index in range(len(node))]
+            if isinstance(node, list)
+            else list(getattr(node, "keys", list)())
+        )
+        if name not in known:
+            raise ConfigError(f"option {option!r}: {path} has no key {key!r}{_meant(name, known)}")
+        node = node[int(name)] if isinstance(node, list) else node[name]
     config.merge_from_dict({key: DictAction._parse_iterable(value)})
 
 
@@ -64,8 +65,9 @@ def check(config: Config, source: str) -> None:
         ConfigError: names the key, where it is, and the nearest known one.
     """
     known = set(inspect.signature(Runner.__init__).parameters) | OWN_KEYS
-    for key in config:
-        if key not in known:
+    for key, value in config.items():
+        imported = inspect.isclass(value) or inspect.isroutine(value) or inspect.ismodule(value)
+        if key not in known and not imported:
             raise ConfigError(f"{source}: unknown key {key!r}{_meant(key, known)}")
     _check_node(config._cfg_dict.to_dict(), source, "")
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmpretrain.models.utils import resize_pos_embed
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -76,6 +75,7 @@ def save_weights(path: str | Path, state: dict[str, Tensor], header: dict[str, A
             save_file(tensors, temporary, metadata={"clasp_bench": text})
         except SafetensorError as error:  # safetensors wraps the system's error, for instance "No space left on device"
             raise OSError(str(error)) from error
+        temporary.chmod(0o644)  # safetensors makes files for the owner alone
     return Path(path)
 
 

@@ -1,6 +1,7 @@
 """Hooks that every run gets: randomness that depends on the step alone, and progress one can see."""
 
 import random
+import time
 from contextlib import ExitStack
 
 import numpy as np
@@ -47,3 +48,26 @@ class ProgressHook(Hook):
 
     def after_train(self, runner) -> None:
         self.shown.close()
+
+
+@HOOKS.register_module()
+class WallClockHook(Hook):
+    """Counts the seconds that training took, over all the sittings whose work is in the weights (kept in the checkpoints)."""
+
+    def before_run(self, runner) -> None:
+        self.earlier, self.start = getattr(self, "earlier", 0.0), time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return self.earlier + time.monotonic() - self.start
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        checkpoint["wall_seconds"] = self.seconds
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        self.earlier = checkpoint.get("wall_seconds", 0.0)
+
+
+def wall_seconds(runner) -> float:
+    """Seconds of training behind `runner`, earlier sittings included."""
+    return next(hook for hook in runner.hooks if isinstance(hook, WallClockHook)).seconds

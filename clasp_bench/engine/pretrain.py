@@ -2,7 +2,7 @@
 
 import json
 import resource
-import time
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ from mmengine.config import Config
 import clasp_bench
 from clasp_bench.data.images import list_images, names_digest
 from clasp_bench.engine.config import load_config
-from clasp_bench.engine.contract import read_header, save_weights
+from clasp_bench.engine.contract import save_weights
+from clasp_bench.engine.hooks import wall_seconds
 from clasp_bench.engine.runner import build_runner
 from clasp_bench.errors import ConfigError
 from clasp_bench.files import digest, write_text
+from clasp_bench.registry import MODELS
 from clasp_bench.teacher import LabelStore
 
 WEIGHTS = "backbone.safetensors"
@@ -57,10 +59,10 @@ def pretrain(config: Config, work_dir: str | Path, resume: bool) -> Path:
     Raises:
         ConfigError: `work_dir` holds another run (other config, photos, labels or seed), or one and `resume` is not set.
     """
-    work_dir, started = Path(work_dir), time.monotonic()
+    work_dir = Path(work_dir)
     identity = run_identity(config)
     weights = work_dir / WEIGHTS
-    spent = _claim(work_dir, identity, resume)
+    _claim(work_dir, identity, resume)
     if weights.is_file():
         return weights
 
@@ -76,7 +78,7 @@ def pretrain(config: Config, work_dir: str | Path, resume: bool) -> Path:
         "grid": list(backbone.patch_resolution),
         "photos_seen": runner.max_iters * config.train_dataloader.batch_size,
         "cost": {
-            "wall_seconds": round(spent + time.monotonic() - started, 1),
+            "wall_seconds": round(wall_seconds(runner), 1),
             "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
             "parameters": sum(p.numel() for p in backbone.parameters()),
             "threads": torch.get_num_threads(),
@@ -84,6 +86,7 @@ def pretrain(config: Config, work_dir: str | Path, resume: bool) -> Path:
         "version": clasp_bench.__version__,
         "licence": "Apache-2.0",
         **identity,
+        "data": {"name": Path(config.train_dataloader.dataset.root).resolve().name, **identity["data"]},
     }
     return save_weights(weights, backbone.state_dict(), header)
 
@@ -93,25 +96,26 @@ def run_identity(config: Config) -> dict[str, Any]:
     data = config.train_dataloader.dataset
     names = list_images(data.root)
     labels = LabelStore.open(data.labels).meta if data.get("labels") else None
-    recipe = config.copy()
+    recipe = deepcopy(config)
     recipe.train_dataloader.dataset.root = recipe.train_dataloader.dataset.labels = None  # folders may move
     return {
         "config": {"name": Path(config.filename).stem, "digest": digest(recipe.pretty_text.encode())},
-        "data": {"name": Path(data.root).resolve().name, "images": len(names), "digest": names_digest(names)},
+        "data": {"images": len(names), "digest": names_digest(names)},
         "labels": labels and {key: labels[key] for key in ("teacher", "fingerprint")},
         "seed": config.get("seed", 0),
     }
 
 
-def _claim(work_dir: Path, identity: dict[str, Any], resume: bool) -> float:
-    """Make the work folder this run's and return the seconds that earlier sittings took.
+def _claim(work_dir: Path, identity: dict[str, Any], resume: bool) -> None:
+    """Make the work folder this run's.
 
-    The time of a sitting that was killed is not known; finished sittings of other runs are refused.
+    Raises:
+        ConfigError: it holds another run, or this one and `resume` is not set.
     """
     marker = work_dir / IDENTITY
     if not marker.is_file():
         write_text(marker, json.dumps(identity, indent=1))
-        return 0.0
+        return
     before = json.loads(marker.read_text())
     if differing := [key for key in identity if identity[key] != before.get(key)]:
         raise ConfigError(
@@ -121,7 +125,6 @@ def _claim(work_dir: Path, identity: dict[str, Any], resume: bool) -> float:
         raise ConfigError(
             f"{work_dir}: holds this run already; add --resume to go on with it, or give another --work-dir"
         )
-    return 0.0
 
 
 def _plain_backbone(config: Config) -> dict[str, Any]:
@@ -129,3 +132,16 @@ def _plain_backbone(config: Config) -> dict[str, Any]:
     kept = ("arch", "img_size", "patch_size", "moe")
     backbone = config._cfg_dict.to_dict()["model"]["backbone"]
     return {"type": "CLASPViT", **{key: backbone[key] for key in kept if backbone.get(key) is not None}}
+
+
+def plan(config: Config) -> list[str]:
+    """What a run of `config` would do, in lines to print: method, parameters, photos, steps."""
+    method = MODELS.build(config.model)
+    photos = len(list_images(config.train_dataloader.dataset.root))
+    steps, batch = config.train_cfg.max_iters, config.train_dataloader.batch_size
+    trained = sum(p.numel() for p in method.parameters() if p.requires_grad)
+    return [
+        f"method: {method.display_name}, supervision from outside the photos: {method.outside_supervision}",
+        f"backbone: {sum(p.numel() for p in method.exported().parameters()) / 1e6:.2f} M parameters, {trained / 1e6:.2f} M trained in all",
+        f"photos: {photos:,}; steps: {steps:,} of {batch} photos ({steps * batch / photos:.1f} epochs)",
+    ]

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 
 from clasp_bench.engine import storage
 from clasp_bench.engine.config import OWN_KEYS
-from clasp_bench.engine.hooks import ProgressHook, StepSeedHook
+from clasp_bench.engine.hooks import ProgressHook, StepSeedHook, WallClockHook
 
 
 class QuietRunner(Runner):
@@ -21,6 +21,7 @@ class QuietRunner(Runner):
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
                 handler.setLevel(logging.WARNING)
+                handler.addFilter(lambda record: "deprecated" not in record.getMessage())  # MMEngine's words to itself
         return logger
 
 
@@ -48,6 +49,7 @@ def build_runner(
     config.custom_hooks = [
         *config.get("custom_hooks", []),
         dict(type=StepSeedHook),
+        dict(type=WallClockHook),
         dict(type=ProgressHook, description=description),
     ]
     return QuietRunner.from_cfg(config)

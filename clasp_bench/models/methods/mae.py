@@ -3,6 +3,7 @@
 import torch
 from mmpretrain.models.backbones.vision_transformer import VisionTransformer
 from mmpretrain.models.heads import MAEPretrainHead
+from mmpretrain.models.losses import PixelReconstructionLoss
 from mmpretrain.models.necks import MAEPretrainDecoder
 from mmpretrain.models.selfsup import MAEViT
 from mmpretrain.models.utils import build_2d_sincos_position_embedding
@@ -79,7 +80,7 @@ class MAE(SelfSupervised):
             self.backbone.patch_resolution, patch_size=patch, embed_dim=self.backbone.embed_dims, **decoder
         )
         self.head = PersonMAEHead(
-            loss=dict(type="PixelReconstructionLoss", criterion="L2"), norm_pix=norm_pix, patch_size=patch
+            loss=dict(type=PixelReconstructionLoss, criterion="L2"), norm_pix=norm_pix, patch_size=patch
         )
 
     def loss(self, crops: MultiCrop, **labels: Tensor) -> dict[str, Tensor]:

@@ -1,0 +1,50 @@
+"""What every pre-training shares: photos in random order without end, AdamW with warm-up and cosine, checkpoints that can be resumed."""
+
+from mmengine.dataset import InfiniteSampler
+from mmengine.hooks import CheckpointHook, IterTimerHook, LoggerHook, ParamSchedulerHook, RuntimeInfoHook
+from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
+from mmengine.runner import IterBasedTrainLoop
+from torch.optim import AdamW
+
+from clasp_bench.data.photos import Photos, whole_batch
+
+seed = 0
+
+train_cfg = dict(type=IterBasedTrainLoop, max_iters=1000)
+train_dataloader = dict(
+    batch_size=64,
+    num_workers=0,
+    # `clasp-bench pretrain` puts the folder of photos into root, and the label store for methods that learn from one
+    dataset=dict(type=Photos, root=None, labels=None, size=(128, 64)),
+    sampler=dict(type=InfiniteSampler, shuffle=True),
+    collate_fn=dict(type=whole_batch),
+)
+
+optim_wrapper = dict(
+    type=OptimWrapper,
+    optimizer=dict(type=AdamW, lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),
+    clip_grad=dict(max_norm=3.0),
+    paramwise_cfg=dict(
+        norm_decay_mult=0.0,
+        bias_decay_mult=0.0,
+        custom_keys={
+            "pos_embed": dict(decay_mult=0.0),
+            "cls_token": dict(decay_mult=0.0),
+            "prompts": dict(decay_mult=0.0),
+        },
+    ),
+)
+param_scheduler = [
+    dict(type=LinearLR, start_factor=0.01, by_epoch=False, begin=0, end=100),
+    dict(type=CosineAnnealingLR, eta_min=1e-6, by_epoch=False, begin=100),
+]
+
+default_hooks = dict(
+    runtime_info=dict(type=RuntimeInfoHook),
+    timer=dict(type=IterTimerHook),
+    param_scheduler=dict(type=ParamSchedulerHook),
+    logger=dict(type=LoggerHook, interval=10, log_metric_by_epoch=False),
+    checkpoint=dict(type=CheckpointHook, by_epoch=False, interval=50, max_keep_ckpts=2),
+    sampler_seed=None,
+)
+log_processor = dict(by_epoch=False)

@@ -1,0 +1,45 @@
+"""Small real files for tests."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+REAL_DATA = ROOT.parent / "shared" / "realdata"
+
+
+def run_cli(*arguments: str | Path, check: bool = True, **kwargs):
+    """Run the command line in a process of its own, as a user does."""
+    import subprocess
+
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "clasp_bench", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        **kwargs,
+    )
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of 24 small JPEGs in two folders, all different."""
+    rng = np.random.default_rng(0)
+    for index in range(24):
+        folder = tmp_path / "photos" / "ab"[index % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = np.kron(rng.integers(0, 255, (8, 4, 3), dtype=np.uint8), np.ones((16, 16, 1), np.uint8))
+        Image.fromarray(pixels).save(folder / f"{index:03d}.jpg", quality=95)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real photographs, where there is one."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"{REAL_DATA} is not there; it holds real photographs that do not ship with the project")
+    return REAL_DATA

@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+
+from clasp_bench.engine.config import load_config
+from clasp_bench.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+CLASP = next((ROOT / "configs/pretrain/clasp").glob("*synthped-quick*.py"))
+
+
+def edited(tmp_path: Path, text: str) -> Path:
+    """The CLASP config with `text` at its end."""
+    path = tmp_path / "configs" / "pretrain" / "clasp" / "edited.py"
+    path.parent.mkdir(parents=True)
+    (tmp_path / "configs" / "_base_").symlink_to(ROOT / "configs" / "_base_")
+    path.write_text(CLASP.read_text() + text)
+    return path
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("[!_]*/*/*.py")), ids=lambda p: p.stem)
+def test_every_config_of_the_project_passes_the_check(path):
+    load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("\ntrain_config = dict()\n", "unknown key 'train_config' .did you mean 'train_cfg'"),
+        (
+            "\nmodel.update(ema_momentun=0.9)\n",
+            "model has an unknown key 'ema_momentun'; CLASP .*did you mean 'ema_momentum'",
+        ),
+        ("\nmodel['backbone']['moe_layers'] = 2\n", "model.backbone has an unknown key 'moe_layers'; CLASPViT"),
+        (
+            "\noptim_wrapper['optimizer']['learning_rate'] = 2\n",
+            "optim_wrapper.optimizer has an unknown key 'learning_rate'",
+        ),
+        ("\nmodel['backbone'] = dict(type='CLASPVit')\n", "'CLASPVit', which no registry knows"),
+        ("\nimport nowhere_at_all\nx = nowhere_at_all.y()\n", "does not load"),
+    ],
+)
+def test_a_misspelt_key_is_named_with_its_place_and_the_nearest_one(tmp_path, text, words):
+    with pytest.raises(ConfigError, match=words):
+        load_config(edited(tmp_path, text))
+
+
+def test_options_override_known_keys_only():
+    config = load_config(CLASP, ["optim_wrapper.optimizer.lr=0.5", "train_cfg.max_iters=7"])
+    assert config.optim_wrapper.optimizer.lr == 0.5 and config.train_cfg.max_iters == 7
+    with pytest.raises(ConfigError, match="no key 'optim_wrapper.optimizer.rl'"):
+        load_config(CLASP, ["optim_wrapper.optimizer.rl=0.5"])
+    with pytest.raises(ConfigError, match="write key=value"):
+        load_config(CLASP, ["seed"])
+
+
+def test_a_missing_file_is_a_sentence():
+    with pytest.raises(ConfigError, match="no such config file"):
+        load_config("configs/none.py")

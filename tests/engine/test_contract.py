@@ -1,0 +1,89 @@
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from clasp_bench.engine import contract
+from clasp_bench.engine.contract import load_weights, read_header, save_weights
+from clasp_bench.errors import BenchError, ContractError
+from clasp_bench.models import CLASPViT
+
+
+def nano(img_size=(64, 32), **kwargs) -> CLASPViT:
+    torch.manual_seed(len(kwargs))
+    return CLASPViT("nano", img_size, 16, **kwargs)
+
+
+def saved(tmp_path, backbone, name="w.safetensors"):
+    header = dict(method="CLASP", backbone=dict(type="CLASPViT", arch="nano", patch_size=16), grid=list(backbone.grid))
+    return save_weights(tmp_path / name, backbone.state_dict(), header)
+
+
+def test_weights_come_back_with_their_header(tmp_path):
+    source, target = nano(moe=dict(num_layers=1)), nano(moe=dict(num_layers=1))
+    target.load_state_dict({k: v + 1 for k, v in target.state_dict().items()})
+    path = saved(tmp_path, source)
+    report = load_weights(target, path)
+    assert report.matched_share == 1.0
+    assert all(
+        torch.equal(a, b) for a, b in zip(source.state_dict().values(), target.state_dict().values(), strict=True)
+    )
+    assert read_header(path)["method"] == "CLASP"
+    with safe_open(path, "pt") as file:
+        assert json.loads(file.metadata()["clasp_bench"])["format"] == contract.FORMAT
+
+
+def test_positions_of_another_image_size_are_interpolated_and_said(tmp_path):
+    path, target = saved(tmp_path, nano((64, 32))), nano((128, 64))
+    report = load_weights(target, path)
+    assert report.resized == {"pos_embed": ((4, 2), (8, 4))}
+    assert "interpolated from a grid of (4, 2) to (8, 4)" in str(report)
+
+
+def test_another_architecture_fails_and_names_the_keys(tmp_path):
+    path = saved(tmp_path, nano())
+    target = CLASPViT("tiny", (64, 32), 16)
+    before = target.ln1.weight.clone()
+    with pytest.raises(
+        ContractError, match=r"cls_token \(1, 1, 128\) in the file, \(1, 1, 192\) in the model.*CLASPViT nano"
+    ):
+        load_weights(target, path)
+    assert torch.equal(before, target.ln1.weight), "something was loaded"
+
+
+def test_a_renamed_block_fails_and_names_its_keys(tmp_path):
+    backbone = nano()
+    state = {key.replace("layers.5.attn", "layers.5.attention"): value for key, value in backbone.state_dict().items()}
+    save_weights(tmp_path / "w.safetensors", state, dict(method="x", grid=[4, 2]))
+    with pytest.raises(
+        ContractError, match=r"missing \(layers\.5\.attn\.qkv\.weight.*unexpected \(layers\.5\.attention"
+    ):
+        load_weights(backbone, tmp_path / "w.safetensors")
+    assert load_weights(backbone, tmp_path / "w.safetensors", min_matched=0.8).missing
+
+
+def test_what_is_no_weights_file_of_ours_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(ContractError, match="no such weights file"):
+        read_header(tmp_path / "none.safetensors")
+    (tmp_path / "torn.safetensors").write_bytes(b"not safetensors")
+    with pytest.raises(ContractError, match="not a whole safetensors file"):
+        read_header(tmp_path / "torn.safetensors")
+    save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(ContractError, match="no clasp-bench header"):
+        read_header(tmp_path / "foreign.safetensors")
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_the_old_file(tmp_path, monkeypatch):
+    path = saved(tmp_path, nano())
+    before = path.read_bytes()
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(contract, "save_file", full)
+    with pytest.raises(BenchError, match="No space left on device"):
+        saved(tmp_path, nano())
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]

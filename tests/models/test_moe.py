@@ -1,0 +1,139 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from clasp_bench.models.backbones import CLASPViT
+from clasp_bench.models.moe import PCMoE, dispatch
+
+
+def brute_force(x, expert, gate, w1, b1, w2, b2):
+    """Sum over k of gate * W2 gelu(W1 x + b1) + b2, token by token."""
+    rows = []
+    for token in range(len(x)):
+        out = torch.zeros_like(x[token])
+        for k in range(expert.shape[1]):
+            e = int(expert[token, k])
+            out = out + gate[token, k] * (w2[e] @ F.gelu(w1[e] @ x[token] + b1[e]) + b2[e])
+        rows.append(out)
+    return torch.stack(rows)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    tokens=st.integers(1, 17),
+    experts=st.integers(1, 5),
+    top_k=st.integers(1, 3),
+    used=st.integers(1, 5),
+    grouped=st.booleans(),
+    seed=st.integers(0, 10_000),
+)
+def test_dispatch_and_its_gradients_equal_brute_force(tokens, experts, top_k, used, grouped, seed):
+    """Empty experts (only `used` of them get tokens), a single token, and both kernels included."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape):
+        return (0.3 * torch.randn(*shape, generator=generator)).requires_grad_()
+
+    arguments = (
+        draw(tokens, 8),
+        draw(tokens, top_k),
+        draw(experts, 12, 8),
+        draw(experts, 12),
+        draw(experts, 8, 12),
+        draw(experts, 8),
+    )
+    x, gate, *weights = arguments
+    expert = torch.randint(0, min(used, experts), (tokens, top_k), generator=generator)
+    works = dispatch._grouped_mm_works
+    dispatch._grouped_mm_works = works if grouped else lambda *_: False
+    try:
+        got = dispatch.expert_ffn(x, expert, gate, *weights)
+        got_gradients = torch.autograd.grad(got.sin().sum(), arguments)
+    finally:
+        dispatch._grouped_mm_works = works
+    wanted = brute_force(x, expert, gate, *weights)
+    wanted_gradients = torch.autograd.grad(wanted.sin().sum(), arguments)
+    for a, b in zip((got, *got_gradients), (wanted, *wanted_gradients), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("router", ["token", "prompt"])
+@pytest.mark.parametrize("top_k", [1, 2])
+@pytest.mark.parametrize("shared_expert", [False, True])
+def test_upcycled_moe_computes_the_dense_function(router, top_k, shared_expert):
+    torch.manual_seed(0)
+    dense = CLASPViT("nano", (64, 32), 16)
+    sparse = CLASPViT(
+        "nano",
+        (64, 32),
+        16,
+        moe=dict(num_layers=3, num_experts=4, top_k=top_k, router=router, shared_expert=shared_expert),
+    )
+    state = {key: value for key, value in dense.state_dict().items() if key in sparse.state_dict()}
+    sparse.load_state_dict(state, strict=False)
+    for index in range(3, 6):
+        sparse.layers[index].ffn.upcycle(dense.layers[index].ffn)
+    images = torch.randn(5, 3, 64, 32)
+    torch.testing.assert_close(sparse(images)[0], dense(images)[0], atol=1e-5, rtol=1e-5)
+
+
+def test_merged_prompt_router_equals_mixing_the_weights():
+    torch.manual_seed(0)
+    moe = PCMoE(16, 32, num_experts=4, router="prompt")
+    x, prompt = torch.randn(2, 5, 16), torch.randn(16)
+    gates = moe.route_prompt(prompt).softmax(-1)
+    w1, w2 = (sum(g * w for g, w in zip(gates, weights, strict=True)) for weights in (moe.w1, moe.w2))
+    b1, b2 = (sum(g * w for g, w in zip(gates, biases, strict=True)) for biases in (moe.b1, moe.b2))
+    torch.testing.assert_close(moe(x, prompt), F.gelu(x @ w1.T + b1) @ w2.T + b2, atol=1e-5, rtol=1e-5)
+
+
+def test_balance_loss_is_one_when_even_and_experts_when_collapsed():
+    moe = PCMoE(8, 16, num_experts=4)
+    with torch.no_grad():
+        moe.route_token.weight.zero_()
+        moe.route_prompt.weight.zero_()
+    moe(torch.randn(2, 8, 8), torch.zeros(8))
+    assert moe.routing.balance.item() == pytest.approx(1.0)
+    with torch.no_grad():
+        moe.route_prompt.bias.copy_(torch.tensor([50.0, 0, 0, 0]))
+    moe(torch.randn(2, 8, 8), torch.zeros(8))
+    assert moe.routing.balance.item() == pytest.approx(4.0)
+    assert moe.routing.load.tolist() == [1, 0, 0, 0]
+
+
+def test_prompts_change_the_experts_and_reach_the_router_by_gradient():
+    torch.manual_seed(0)
+    backbone = CLASPViT("nano", (64, 32), 16, moe=dict(num_layers=2))
+    tokens = backbone.trunk(torch.randn(2, 3, 64, 32))
+    with torch.no_grad():
+        for layer in backbone.layers[4:]:
+            layer.ffn.route_prompt.weight.mul_(50)
+    assert not torch.allclose(backbone.tail(tokens, "part"), backbone.tail(tokens, "attribute"))
+    backbone.tail(tokens, "part").square().mean().backward()
+    router = backbone.layers[5].ffn
+    assert router.route_token.weight.grad.abs().sum() > 0
+    assert router.route_prompt.weight.grad.abs().sum() > 0
+
+
+def test_trunk_and_tail_make_the_whole():
+    torch.manual_seed(0)
+    backbone = CLASPViT("nano", (64, 32), 16, moe=dict(num_layers=2), prompt_mixture=dict(part=2.0))
+    images = torch.randn(2, 3, 64, 32)
+    torch.testing.assert_close(backbone(images)[0], backbone.tail(backbone.trunk(images), "part")[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (dict(moe=dict(num_layers=9)), "num_layers=9"),
+        (dict(moe=dict(router="dice")), "token, prompt"),
+        (dict(moe=dict(top_k=7)), "top_k=7"),
+        (dict(moe={}, prompt_mixture=dict(hat=1.0)), "unknown prompt 'hat'"),
+        (dict(moe={}, prompt_mixture=dict(part=0.0)), "all be zero"),
+    ],
+)
+def test_impossible_settings_are_refused_by_name(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        CLASPViT("nano", (64, 32), 16, **arguments)
