@@ -70,16 +70,16 @@ def _draw_camera(seed: int, index: int, ground: int, wall: int, height: float, a
     sky_light = (0.62 + 0.45 * overcast) * np.array([0.93 + 0.06 * warm, 1.0, 1.09 - 0.08 * warm])
     ground_colours = {
         0: (_muted(rng, 70, 110, 4), _muted(rng, 200, 230, 4)), 1: (_muted(rng, 120, 175, 9), _muted(rng, 70, 110, 6)),
-        2: (linear(rng.uniform((60, 96, 36), (105, 140, 60))), linear(rng.uniform((40, 66, 24), (80, 100, 40)))),
-        3: (_muted(rng, 160, 215, 10), _muted(rng, 90, 150, 12)), 4: (_muted(rng, 90, 140, 8), _muted(rng, 50, 80, 5)),
+        2: (linear(rng.uniform((92, 108, 62), (128, 138, 84))), linear(rng.uniform((58, 72, 40), (88, 96, 56)))),
+        3: (_muted(rng, 160, 215, 10), _muted(rng, 90, 150, 12)), 4: (_muted(rng, 110, 150, 5), _muted(rng, 64, 90, 4)),
     }[int(ground)]  # fmt: skip
     wall_colours = {
         0: (linear(rng.uniform((120, 58, 44), (176, 110, 84))), _muted(rng, 150, 190, 6)), 1: (_muted(rng, 120, 200, 14), _muted(rng, 80, 120, 8)),
-        2: (_muted(rng, 60, 150, 26), _muted(rng, 40, 90, 12)), 3: (linear(rng.uniform((36, 70, 30), (70, 110, 46))), linear(rng.uniform((18, 40, 16), (40, 60, 26)))),
+        2: (_muted(rng, 60, 150, 26), _muted(rng, 40, 90, 12)), 3: (linear(rng.uniform((62, 84, 52), (90, 112, 66))), linear(rng.uniform((30, 44, 26), (48, 60, 36)))),
         4: (_muted(rng, 150, 220, 22), _muted(rng, 80, 130, 20)), 5: (_muted(rng, 100, 180, 24), _muted(rng, 70, 110, 14)),
     }[int(wall)]  # fmt: skip
     sky = linear(np.array([150, 180, 215]) + 50 * overcast)
-    accent = linear(rng.uniform(30, 220, 3))
+    accent = _muted(rng, 50, 200, 30)
     backdrop = np.concatenate([
         [ground], *ground_colours, [rng.uniform(0.8, 1.25)], [wall], *wall_colours, [rng.uniform(0.8, 1.3)],
         [rng.uniform(2.2, 7.0), rng.uniform(3.0, 6.0)], sky, accent, [rng.uniform(0, 900), rng.uniform(-0.5, 0.5), rng.uniform(2.5, 6.0)],

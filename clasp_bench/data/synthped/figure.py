@@ -14,6 +14,7 @@ from clasp_bench.data.synthped import labels
 from clasp_bench.data.synthped.body import HEAD, LEFT_ARM, LEFT_LEG, RIGHT_LEG, TORSO, Body, BodyModel, skin
 from clasp_bench.data.synthped.mesh import (
     Solid,
+    box,
     cut,
     edges_of,
     ellipsoid,
@@ -24,7 +25,7 @@ from clasp_bench.data.synthped.mesh import (
     tube,
     vertex_normals,
 )
-from clasp_bench.data.synthped.pose import Pose, axis_rotation, bone_rotations
+from clasp_bench.data.synthped.pose import Pose, bone_rotations
 from clasp_bench.data.synthped.texture import Material, Pattern
 from clasp_bench.data.synthped.wardrobe import SLEEVES, Garment, Person, linear
 
@@ -34,7 +35,8 @@ _LEVELS = ("foot.L", "lowerleg01.L", "upperleg01.L", "spine02", "spine01")  # jo
 
 @dataclass
 class Drape:
-    """Cloth that hangs from the waist: canonical heights of top and hem, ease at both, and how far it opens in front."""
+    """Cloth that hangs from the waist: canonical heights of top and hem, ease at both, depth of the pleats, how far it opens in
+    front, and how deep its top is hidden under the bodice."""
 
     material: int
     top: float
@@ -42,6 +44,7 @@ class Drape:
     ease: tuple[float, float]
     pleats: float
     opening: float = 0.0
+    tuck: float = 0.0
 
 
 @dataclass
@@ -130,6 +133,7 @@ class Figure:
         radius = _supported(legs, own.astype(np.float32), centre, SKIRT_COLUMNS)
         fall = np.linspace(0, 1, SKIRT_ROWS)[:, None]
         radius = radius + drape.ease[0] * (1 - fall) + drape.ease[1] * fall
+        radius -= np.interp(heights, [drape.hem, drape.top - 0.11, drape.top], [0, 0, drape.tuck])[:, None]
         for row in range(1, SKIRT_ROWS):  # cloth falls straight: it does not follow the body inwards
             radius[row] = np.maximum(radius[row], radius[row - 1] * 0.985)
         for _ in range(3):
@@ -250,7 +254,8 @@ class Tailor:
 
     def _upper_field(self, garment: Garment, collar: float) -> np.ndarray:
         below = 0.722 + collar + 0.5 * (self.y + 0.02) - self.z
-        neck = np.maximum(below, np.hypot(self.x, self.y + 0.015) - 0.085 + collar)
+        opening = np.hypot(self.x, self.y + 0.015) - 0.09 + collar  # shoulders lie higher than the collar's front
+        neck = np.where(self.z < 0.75, np.maximum(below, np.minimum(opening, 0.75 - self.z)), below)
         sleeve = (SLEEVES[garment.sleeve] - self.model.along_arm) * 0.3
         hem = np.where(self.is_arm, 1.0, self.z - (0.19 if garment.kind in ("dress", "coat") else garment.length))
         return np.minimum(np.minimum(neck, sleeve), hem).astype(np.float32)
@@ -276,7 +281,7 @@ class Tailor:
         if lower is not None and not skirted:
             field_ = self._lower_field(0.27, lower.length)
             fields.append(field_)
-            visible = np.minimum(field_, 0.03 - np.where(self.is_arm, -1, upper_field))
+            visible = np.minimum(field_, 0.03 - np.where(self.is_arm | (person.coat is not None), -1, upper_field))
             if person.shoes.kind == "boots":
                 visible = np.minimum(visible, 0.02 - shoe_field)
             loose = lower.loose
@@ -293,7 +298,9 @@ class Tailor:
         material = figure.material(_cloth(upper, upper_label))
         coat = person.coat
         coat_field = None if coat is None else self._upper_field(coat, 0.02)
-        visible = upper_field if coat is None else np.minimum(upper_field, 0.03 - coat_field)
+        visible = upper_field
+        if coat is not None:  # of what is worn under a coat only the collar shows
+            visible = np.minimum(np.minimum(upper_field, 0.03 - coat_field), np.where(self.is_arm, -1, self.z - 0.5))
         bulk = {"sweater": 0.012, "jacket": 0.018}.get(upper.kind, 0.006)
         flare = np.clip((0.35 - self.z) / 0.3, 0, 1) * ~self.is_arm
         thickness = bulk + 0.006 + 0.012 * upper.loose + (0.008 + 0.014 * upper.loose) * flare
@@ -303,14 +310,14 @@ class Tailor:
             thickness = np.where(self.is_arm, thickness, np.minimum(thickness, 0.010 + 0.03 * np.clip(self.z - 0.25, 0, 1)))
         self._shell(figure, visible, thickness, material, rounds=10)
         if upper.kind == "dress" and (coat is None or coat.length > upper.length):
-            figure.drapes.append(Drape(material, 0.24, upper.length, (0.024, 0.03 + 0.10 * upper.loose), 0.02 + 0.03 * upper.loose))
+            figure.drapes.append(Drape(material, 0.24, upper.length, (0.018, 0.03 + 0.10 * upper.loose), 0.02 + 0.03 * upper.loose, tuck=0.035))
 
         if coat is not None:
             material = figure.material(_cloth(coat, labels.COAT))
             thickness = np.where(self.is_arm, 0.016 + 0.012 * arm, 0.024 + 0.008 * coat.loose)
             self._shell(figure, coat_field, thickness, material, rounds=12)
             fields.append(coat_field)
-            figure.drapes.append(Drape(material, 0.24, coat.length, (0.034, 0.05 + 0.04 * coat.loose), 0.015, opening=0.12))
+            figure.drapes.append(Drape(material, 0.24, coat.length, (0.028, 0.05 + 0.04 * coat.loose), 0.015, opening=0.12, tuck=0.035))
         return fields
 
     def _shoes(self, figure: Figure, person: Person) -> np.ndarray:
@@ -429,10 +436,9 @@ class Tailor:
         if person.held is not None:
             material = figure.material(Material(labels.HELD, Pattern.PLAIN, [person.held.rgb[0]], gloss=0.05))
             shape = (0.34, 0.26, 0.24) if person.held.kind == "box" else (0.30, 0.22, 0.34)
-            power = 14.0 if person.held.kind == "box" else 4.0
-            figure.carried.append(
-                Carried(material, rounded_box(tuple(np.array(shape) * size), power), "both hands", (0, -0.03 * size, 0.03 * size))
-            )
+            size_own = tuple(np.array(shape) * size)
+            solid = box(size_own) if person.held.kind == "box" else rounded_box(size_own, 4.0)
+            figure.carried.append(Carried(material, solid, "both hands", (0, -0.03 * size, 0.03 * size)))
 
 
 def _at(solid: Solid, place) -> Solid:

@@ -160,6 +160,20 @@ def ellipsoid(radii: tuple[float, float, float], rows: int = 9, columns: int = 1
     return Solid((unit.vertices * np.array(radii)).astype(np.float32), unit.faces)
 
 
+def box(size: tuple[float, float, float]) -> Solid:
+    """A box about the origin; its sides share no vertices, so that its edges stay sharp."""
+    corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], float)
+    sides = []
+    for axis in range(3):
+        for sign in (-1, 1):
+            side = np.full((4, 3), float(sign))
+            side[:, [(axis + 1) % 3, (axis + 2) % 3]] = corners[::sign]
+            sides.append(side)
+    quads = 4 * np.arange(6)[:, None]
+    faces = np.concatenate([quads + (0, 1, 2), quads + (0, 2, 3)]).astype(np.int32)
+    return Solid((np.concatenate(sides) * np.array(size) / 2).astype(np.float32), faces)
+
+
 def rounded_box(size: tuple[float, float, float], power: float = 5.0, rows: int = 11, columns: int = 24) -> Solid:
     """A box about the origin with soft edges: a superellipsoid, the sharper the higher `power`."""
     ball = ellipsoid((1, 1, 1), rows, columns)

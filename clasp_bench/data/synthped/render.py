@@ -5,7 +5,9 @@ turning the person means turning the camera, the light and the backdrop the othe
 every camera that sees the pose.
 """
 
+import os
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numba as nb
@@ -49,16 +51,32 @@ class Picture:
         return np.where(self.classes < len(LIP_CLASSES), self.classes, 0).astype(np.uint8)
 
 
+@cache
+def _device() -> EmbreeDevice:
+    """Embree, on one thread: workers are processes, and threads of several would wait for each other.
+
+    embreex passes no thread count on, but TBB counts the cores it may use when it starts: it is shown one.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return EmbreeDevice()
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        device = EmbreeDevice()
+        scene = EmbreeScene(device)
+        TriangleMesh(scene, np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32))
+        scene.run(np.zeros((1, 3), np.float32), np.ones((1, 3), np.float32))
+    finally:
+        os.sched_setaffinity(0, cores)
+    return device
+
+
 class Stage:
     """A posed figure in a ray structure, ready to be seen from any number of cameras."""
 
-    _device: EmbreeDevice | None = None
-
     def __init__(self, figure: Figure, mesh: Mesh):
-        if Stage._device is None:
-            Stage._device = EmbreeDevice()
         self.figure, self.mesh = figure, mesh
-        self.scene = EmbreeScene(Stage._device)
+        self.scene = EmbreeScene(_device())
         TriangleMesh(self.scene, mesh.vertices, mesh.faces)
 
     def view(self, camera: Camera, sighting: Sighting, size: tuple[int, int], rng: np.random.Generator) -> Picture:

@@ -175,5 +175,6 @@ def draw_person(seed: int, index: int) -> Person:
     if carried != "nothing":
         person.bags[carried] = _garment(rng, carried, form=float(rng.integers(2)), loose=rng.uniform(0, 1))
     if carried != "handbag" and rng.random() < 0.15:
-        person.held = _garment(rng, _choose(rng, {"box": 0.6, "parcel": 0.4}), loose=rng.uniform(0, 1))
+        colour = _choose(rng, {"beige": 0.35, "brown": 0.25, "white": 0.2, "red": 0.1, "blue": 0.1})
+        person.held = Garment(_choose(rng, {"box": 0.6, "parcel": 0.4}), (colour,), (_shade(rng, PALETTE[colour]),))
     return person
