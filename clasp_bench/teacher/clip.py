@@ -1,0 +1,173 @@
+"""CLIP teachers through open_clip: the shipped SynthCLIP, a model and tag whose weights are already here, or a local checkpoint.
+
+Nothing is downloaded: where weights are absent, the error says which file to put where.
+"""
+
+import hashlib
+import json
+import pickle
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+from torch import Tensor
+
+from clasp_bench.errors import ConfigError, DataError
+
+SYNTHCLIP = Path(__file__).parent / "synthclip"
+WEIGHTS = Path.home() / ".cache" / "clasp-bench" / "teachers"
+OPEN_CLIP_CACHE = Path.home() / ".cache" / "clip"
+HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+
+
+@dataclass
+class Teacher:
+    """A CLIP ready to encode.
+
+    Attributes:
+        name: ``synthclip`` or ``MODEL:TAG`` or ``MODEL:file name``.
+        model: open_clip model in evaluation mode.
+        mean, std: normalisation of RGB in [0, 1], 3 numbers each.
+        fingerprint: SHA-256 of the weights (names, shapes and values).
+    """
+
+    name: str
+    model: torch.nn.Module
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fingerprint: str
+
+    @property
+    def patch_size(self) -> tuple[int, int]:
+        """Height and width of a patch in pixels."""
+        return tuple(self.model.visual.patch_size)
+
+    def normalise(self, images: np.ndarray | Tensor) -> Tensor:
+        """(B, H, W, 3) uint8 RGB to (B, 3, H, W) float32 on the model's device."""
+        device = next(self.model.parameters()).device
+        x = torch.as_tensor(images, device=device).permute(0, 3, 1, 2).float().div_(255)
+        mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (self.mean, self.std))
+        return (x - mean) / std
+
+    @torch.no_grad()
+    def encode_texts(self, texts: list[str]) -> Tensor:
+        """Text features (n, D), normalised, float32."""
+        tokenize = open_clip.SimpleTokenizer(context_length=self.model.context_length)
+        device = next(self.model.parameters()).device
+        return self.model.encode_text(tokenize(texts).to(device), normalize=True).float()
+
+
+def load_teacher(spec: str, device: str = "cpu") -> Teacher:
+    """Load a teacher.
+
+    Args:
+        spec: ``synthclip``, or ``MODEL:TAG`` (for instance ``ViT-B-16:openai``), or ``MODEL:FILE`` with a safetensors or torch checkpoint.
+        device: torch device.
+    Raises:
+        ConfigError: unknown model or tag, or a model this cannot use.
+        DataError: the weights are not on this machine, broken, or of another model.
+    """
+    model_name, _, weights = spec.partition(":")
+    source, preprocess, kwargs = _shipped() if spec == "synthclip" else _find(model_name, weights)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = open_clip.create_model(source, device=device, **kwargs)
+    except (OSError, RuntimeError, ValueError, KeyError, AttributeError, pickle.UnpicklingError) as error:
+        file = kwargs.get("pretrained", source)
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(
+            f"{file}: cannot be loaded as weights of {model_name} ({first}); check model and file"
+        ) from error
+    name = f"{model_name}:{Path(weights).name}" if weights else model_name
+    return Teacher(name, model.eval(), tuple(preprocess["mean"]), tuple(preprocess["std"]), fingerprint(model))
+
+
+def fingerprint(model: torch.nn.Module) -> str:
+    """SHA-256 over names, shapes and float32 values of a model's tensors: the same for any file format they came from."""
+    sha = hashlib.sha256()
+    for key, tensor in sorted(model.state_dict().items()):
+        sha.update(f"{key} {tuple(tensor.shape)}\n".encode())
+        sha.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return sha.hexdigest()
+
+
+def _shipped() -> tuple[str, dict, dict]:
+    """SynthCLIP as open_clip's folder format: source, preprocessing, arguments of `create_model`."""
+    config, weights = SYNTHCLIP / "open_clip_config.json", SYNTHCLIP / "open_clip_model.safetensors"
+    if not (config.exists() and weights.exists()):
+        raise DataError(f"{weights}: SynthCLIP's weights are missing; make them with `tools/train_synthclip.sh`")
+    return f"local-dir:{SYNTHCLIP}", json.loads(config.read_text())["preprocess_cfg"], {}
+
+
+def _find(model: str, weights: str) -> tuple[str, dict, dict]:
+    """The same for ``MODEL:TAG`` and ``MODEL:FILE``."""
+    config = open_clip.get_model_config(model) if model in open_clip.list_models() else None
+    if config is None or not weights:
+        raise ConfigError(
+            f"teacher: {model + ':' * bool(weights) + weights!r} is not known; give `synthclip`, MODEL:TAG (ViT-B-16:openai) or MODEL:FILE, "
+            "with a MODEL of `python -c 'import open_clip; print(open_clip.list_models())'`"
+        )
+    if config["text_cfg"].get("hf_model_name") or config["text_cfg"].get("hf_tokenizer_name"):
+        raise ConfigError(
+            f"teacher: {model} takes its text side from Hugging Face; choose a model with CLIP's own tokenizer"
+        )
+    if "/" in weights or weights.endswith((".safetensors", ".pt", ".pth", ".bin")):
+        if not Path(weights).is_file():
+            raise DataError(f"{weights}: there is no such file of {model} weights; check the path")
+        return model, _preprocess({}), {"pretrained": weights}
+    known = get_pretrained_cfg(model, weights)
+    if not known:
+        raise ConfigError(
+            f"teacher: {model} has no tag {weights!r}; it has {', '.join(list_pretrained_tags_by_model(model))}"
+        )
+    return (
+        model,
+        _preprocess(known),
+        {"pretrained": str(_local(f"{model}:{weights}", known)), "force_quick_gelu": known.get("quick_gelu", False)},
+    )
+
+
+def _preprocess(known: dict) -> dict:
+    """Normalisation of a published checkpoint; OpenAI's where none is said."""
+    return {
+        "mean": known.get("mean") or open_clip.OPENAI_DATASET_MEAN,
+        "std": known.get("std") or open_clip.OPENAI_DATASET_STD,
+    }
+
+
+def _local(spec: str, known: dict) -> Path:
+    """The file of published weights on this machine: in our folder, in Hugging Face's cache, or in open_clip's.
+
+    Raises:
+        DataError: it is in none of them; says which file to fetch and where to put it.
+    """
+    repository, _, file = known.get("hf_hub", "").rpartition("/")
+    files = ((file,) if file else HUB_FILES) if repository else (known["url"].rsplit("/", 1)[-1],)
+    ours = WEIGHTS / f"{spec.replace(':', '-')}{Path(files[0]).suffix}"
+    if ours.is_file():
+        return ours
+    if repository:
+        from huggingface_hub import try_to_load_from_cache
+
+        for name in files:
+            cached = try_to_load_from_cache(repository, name)
+            if isinstance(cached, str):
+                return Path(cached)
+        address = f"https://huggingface.co/{repository}/resolve/main/{files[0]}"
+    else:
+        address = known["url"]
+        if (OPEN_CLIP_CACHE / files[0]).is_file():
+            return OPEN_CLIP_CACHE / files[0]
+    raise DataError(f"{spec}: its weights are not on this machine and nothing is downloaded; put {address} at {ours}")
+
+
+def native_precision(device: str) -> str:
+    """``bf16`` where the device computes bfloat16 natively, else ``fp32``."""
+    if torch.device(device).type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"

@@ -1,0 +1,338 @@
+"""The label store: pseudo-labels of a list of images as memory-mapped Arrow files, one row an image.
+
+::
+
+    LABELS/
+      store.json       who made the labels (teacher, vocabulary, settings) for which images
+      names.arrow      the image names, in the order of the rows
+      shards/00000.arrow, 00000.json, ...   rows of fixed width; the .json is written last and holds the shard's SHA-256
+      manifest.json    size and SHA-256 of every shard; its presence says that the store is finished
+      quarantine.txt   images that could not be read, with the reason
+
+Everything that is written is written atomically, so that a killed run leaves whole shards and goes on from them. Soft labels and
+confidences are held as 8-bit steps of 1/255. Reading needs numpy and pyarrow only.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from clasp_bench.data.images import names_digest
+from clasp_bench.errors import BenchError, LabelMismatch
+from clasp_bench.files import atomic_path, digest_file, write_text
+
+FORMAT = 1
+ROWS_PER_SHARD = (
+    512,
+    65_536,
+)  # few enough to lose little when killed, many enough that a random batch touches few files
+SHARDS_WANTED = 64
+RECORDED = ("fingerprint", "vocabulary_digest", "settings")  # what two runs must share to write into one store
+
+
+@dataclass(frozen=True)
+class LabelRows:
+    """Labels of some images, in the order asked for.
+
+    Attributes:
+        parts: index into the part names, (n, h, w) uint8.
+        part_confidence: in [0, 1], (n, h, w) float32.
+        attributes: soft labels, classes of all groups in the order of the store's meta, each group sums to about 1; (n, A) float32.
+        attribute_confidence: in [0, 1], one for each group, (n, G) float32.
+        valid: False where the image could not be read (its labels are then zeros), (n,) bool.
+    """
+
+    parts: np.ndarray
+    part_confidence: np.ndarray
+    attributes: np.ndarray
+    attribute_confidence: np.ndarray
+    valid: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.valid)
+
+
+def _quantise(fraction: np.ndarray) -> np.ndarray:
+    """[0, 1] to the nearest of 256 steps."""
+    return np.rint(np.clip(fraction, 0, 1) * 255).astype(np.uint8)
+
+
+def _columns(rows: LabelRows) -> dict[str, np.ndarray]:
+    """The five columns as (n, bytes a row) uint8."""
+    return {
+        "parts": rows.parts.reshape(len(rows), -1).astype(np.uint8, copy=False),
+        "part_confidence": _quantise(rows.part_confidence.reshape(len(rows), -1)),
+        "attributes": _quantise(rows.attributes),
+        "attribute_confidence": _quantise(rows.attribute_confidence),
+        "valid": rows.valid.astype(np.uint8)[:, None],
+    }
+
+
+def _write_arrow(path: Path, batch: pa.RecordBatch) -> None:
+    with atomic_path(path) as temporary, pa.ipc.new_file(str(temporary), batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+class StoreWriter:
+    """Writes a store shard by shard, in any order; a second writer on the same folder finds what is finished."""
+
+    def __init__(self, path: str | Path, names: Sequence[str], meta: dict):
+        """Start a store, or go on with the one at `path`.
+
+        Args:
+            names: image names, one a row.
+            meta: what made the labels: `fingerprint`, `vocabulary_digest`, `settings`, `grid` (h, w), `parts`, `attribute_groups` and
+                whatever else shall be kept with them; JSON types only.
+        Raises:
+            LabelMismatch: the store at `path` was begun for other images.
+            BenchError: it was begun with another teacher, vocabulary or settings.
+        """
+        self.path, self.names = Path(path), names
+        self.shard_rows = int(np.clip(-(-len(names) // SHARDS_WANTED), *ROWS_PER_SHARD))
+        shared = {
+            "format": FORMAT,
+            "rows": len(names),
+            "shard_rows": self.shard_rows,
+            "images_digest": names_digest(names),
+        }
+        self.meta = json.loads(json.dumps({**meta, **shared}))
+        if (self.path / "store.json").exists():
+            self._check_same(_read_json(self.path / "store.json"))
+        else:
+            _write_arrow(self.path / "names.arrow", pa.record_batch({"name": pa.array(names, pa.large_string())}))
+            write_text(self.path / "store.json", json.dumps(self.meta, indent=1))
+
+    def _check_same(self, begun: dict) -> None:
+        _check_images(self.path, begun, self.names)
+        for key in RECORDED:
+            if begun.get(key) != self.meta[key]:
+                raise BenchError(
+                    f"{self.path}: was begun with another {key.replace('_digest', '')} than this run's; "
+                    "name another --out, or delete that folder to label again"
+                )
+
+    @property
+    def shards(self) -> int:
+        return -(-len(self.names) // self.shard_rows)
+
+    def rows(self, shard: int) -> range:
+        """Row numbers of a shard."""
+        return range(shard * self.shard_rows, min((shard + 1) * self.shard_rows, len(self.names)))
+
+    def pending(self) -> list[int]:
+        """Shards that are not finished yet: without a record, or of another length or checksum than it says."""
+        return [shard for shard in range(self.shards) if not self._finished(shard)]
+
+    def _finished(self, shard: int) -> bool:
+        file, record = _shard_files(self.path, shard)
+        if not (file.exists() and record.exists()):
+            return False
+        said = _read_json(record)
+        return file.stat().st_size == said["bytes"] and digest_file(file) == said["sha256"]
+
+    def write(self, shard: int, rows: LabelRows, quarantined: dict[str, str]) -> None:
+        """Write one shard and, after it, the record that finishes it.
+
+        Args:
+            quarantined: image name to the reason why its row is not valid.
+        """
+        if len(rows) != len(self.rows(shard)):
+            raise ValueError(f"shard {shard} has {len(self.rows(shard))} rows, got {len(rows)}")
+        file, record = _shard_files(self.path, shard)
+        columns = {
+            name: pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).reshape(-1)), values.shape[1])
+            for name, values in _columns(rows).items()
+        }
+        _write_arrow(file, pa.record_batch(columns))
+        said = {"bytes": file.stat().st_size, "sha256": digest_file(file), "quarantined": quarantined}
+        write_text(record, json.dumps(said))
+
+    def finish(self) -> "LabelStore":
+        """Write the quarantine list and the manifest, and open the store."""
+        records = [_read_json(_shard_files(self.path, shard)[1]) for shard in range(self.shards)]
+        quarantined = {name: why for record in records for name, why in record["quarantined"].items()}
+        write_text(self.path / "quarantine.txt", "".join(f"{name}\t{why}\n" for name, why in quarantined.items()))
+        manifest = {
+            "shards": [{"bytes": r["bytes"], "sha256": r["sha256"]} for r in records],
+            "quarantined": len(quarantined),
+        }
+        write_text(self.path / "manifest.json", json.dumps(manifest, indent=1))
+        return LabelStore.open(self.path)
+
+
+class LabelStore:
+    """Reads a finished store. Opening maps nothing and reads two small files; a shard is mapped, and its checksum compared, at first use."""
+
+    def __init__(self, path: Path, meta: dict, shards: list[dict]):
+        self.path, self.meta, self._records = path, meta, shards
+        self._shards: dict[int, dict[str, np.ndarray]] = {}
+        self._names: Names | None = None
+
+    @classmethod
+    def open(cls, path: str | Path) -> "LabelStore":
+        """Open a store and compare the length of every shard with the manifest.
+
+        Raises:
+            BenchError: no store, an unfinished one, one of another format, or a shard that is missing or torn (named).
+        """
+        path = Path(path)
+        if not (path / "store.json").exists():
+            raise BenchError(f"{path}: holds no label store; make one with `clasp-bench label IMAGES --out {path}`")
+        meta = _read_json(path / "store.json")
+        if meta.get("format") != FORMAT:
+            raise BenchError(
+                f"{path / 'store.json'}: format {meta.get('format')}, this version reads {FORMAT}; label again"
+            )
+        if not (path / "manifest.json").exists():
+            raise BenchError(
+                f"{path}: is not finished; run its `clasp-bench label` command again, finished shards are kept"
+            )
+        records = _read_json(path / "manifest.json")["shards"]
+        for shard, record in enumerate(records):
+            file = _shard_files(path, shard)[0]
+            found = file.stat().st_size if file.exists() else 0
+            if found != record["bytes"]:
+                raise _torn(file, f"holds {found:,} bytes, the manifest says {record['bytes']:,}")
+        return cls(path, meta, records)
+
+    def __len__(self) -> int:
+        return self.meta["rows"]
+
+    def __getstate__(self) -> dict:
+        return {"path": self.path, "meta": self.meta, "_records": self._records, "_shards": {}, "_names": None}
+
+    @property
+    def names(self) -> "Names":
+        """Image names, one a row; read from the mapped file one at a time."""
+        if self._names is None:
+            self._names = Names(self.path / "names.arrow")
+        return self._names
+
+    def check(self, names: Sequence[str]) -> None:
+        """Make sure that the rows belong to these images.
+
+        Raises:
+            LabelMismatch: they were made for others.
+        """
+        _check_images(self.path, self.meta, names)
+
+    def verify(self) -> None:
+        """Compare the checksum of every shard.
+
+        Raises:
+            BenchError: a shard was edited or is torn (named).
+        """
+        for shard in range(len(self._records)):
+            self._check_sum(shard)
+
+    def quarantined(self) -> dict[str, str]:
+        """Name of each image that could not be read, and the reason."""
+        lines = (self.path / "quarantine.txt").read_text().splitlines()
+        return dict(line.split("\t", 1) for line in lines)
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> LabelRows:
+        """Labels of the images with these row numbers, in this order.
+
+        Raises:
+            BenchError: a shard that holds one of them was edited.
+            IndexError: there is no such row.
+        """
+        indices = np.asarray(indices, dtype=np.int64)
+        if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
+            raise IndexError(f"{self.path} has {len(self):,} rows, asked for {indices.min()} to {indices.max()}")
+        shard_of, row_of = np.divmod(indices, self.meta["shard_rows"])
+        height, width = self.meta["grid"]
+        classes = sum(len(classes) for classes in self.meta["attribute_groups"].values())
+        widths = {
+            "parts": height * width,
+            "part_confidence": height * width,
+            "attributes": classes,
+            "attribute_confidence": len(self.meta["attribute_groups"]),
+            "valid": 1,
+        }
+        columns = {name: np.empty((len(indices), width), np.uint8) for name, width in widths.items()}
+        for shard in np.unique(shard_of):
+            wanted = np.flatnonzero(shard_of == shard)
+            for name, values in self._shard(int(shard)).items():
+                columns[name][wanted] = values[row_of[wanted]]
+        return LabelRows(
+            parts=columns["parts"].reshape(-1, height, width),
+            part_confidence=columns["part_confidence"].reshape(-1, height, width) / np.float32(255),
+            attributes=columns["attributes"] / np.float32(255),
+            attribute_confidence=columns["attribute_confidence"] / np.float32(255),
+            valid=columns["valid"][:, 0].astype(bool),
+        )
+
+    def batches(self, rows: int = 4096) -> Iterator[LabelRows]:
+        """All rows in order, some at a time."""
+        for start in range(0, len(self), rows):
+            yield self.take(range(start, min(start + rows, len(self))))
+
+    def _shard(self, shard: int) -> dict[str, np.ndarray]:
+        """The columns of a shard as views (rows, bytes a row) on the mapped file."""
+        if shard not in self._shards:
+            self._check_sum(shard)
+            batch = pa.ipc.open_file(pa.memory_map(str(_shard_files(self.path, shard)[0]))).get_batch(0)
+            self._shards[shard] = {
+                name: batch.column(name).flatten().to_numpy(zero_copy_only=True).reshape(batch.num_rows, -1)
+                for name in batch.schema.names
+            }
+        return self._shards[shard]
+
+    def _check_sum(self, shard: int) -> None:
+        file = _shard_files(self.path, shard)[0]
+        if not file.exists() or digest_file(file) != self._records[shard]["sha256"]:
+            raise _torn(file, "its bytes are not those that were written")
+
+
+class Names(Sequence):
+    """Image names as a sequence on a mapped Arrow file."""
+
+    def __init__(self, path: Path):
+        try:
+            self._column = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0).column(0)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise BenchError(f"{path}: cannot be read ({error}); delete the store and label again") from error
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return self._column[index].to_pylist()
+        return self._column[index].as_py()
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), 65_536):
+            yield from self._column.slice(start, 65_536).to_pylist()
+
+
+def _shard_files(path: Path, shard: int) -> tuple[Path, Path]:
+    """The file of a shard and the record that finishes it."""
+    return path / "shards" / f"{shard:05d}.arrow", path / "shards" / f"{shard:05d}.json"
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{path}: cannot be read as JSON ({error}); delete the store and label again") from error
+
+
+def _check_images(path: Path, meta: dict, names: Sequence[str]) -> None:
+    digest = names_digest(names)
+    if (meta["rows"], meta["images_digest"]) != (len(names), digest):
+        raise LabelMismatch(
+            f"{path}: made for {meta['rows']:,} images with digest {meta['images_digest'][:8]}, but there are now {len(names):,} "
+            f"with digest {digest[:8]}; label these images into another folder, or delete this one and run `clasp-bench label` again"
+        )
+
+
+def _torn(file: Path, how: str) -> BenchError:
+    return BenchError(
+        f"{file}: {how}; run the store's `clasp-bench label` command again, which writes that shard alone anew"
+    )
