@@ -199,9 +199,8 @@ def config_files(config: Path) -> tuple[Path, ...]:
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.level:
                 base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
-                waiting += (
-                    [base.with_suffix(".py")] if node.module else [base / f"{name.name}.py" for name in node.names]
-                )
+                is_folder = base.is_dir()
+                waiting += [base / f"{it.name}.py" for it in node.names] if is_folder else [base.with_suffix(".py")]
     return tuple(found)
 
 

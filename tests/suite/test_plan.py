@@ -1,0 +1,133 @@
+import pytest
+import yaml
+
+from clasp_bench.errors import ConfigError
+from clasp_bench.suite.plan import config_files, fingerprints, plan, read_suite
+from tests.conftest import ROOT
+
+SUITE = {
+    "universe": {"scale": "tiny", "seed": 1},
+    "methods": {
+        "CLASP": {"config": "../pretrain/clasp.py", "labels": True},
+        "MAE": {"config": "../pretrain/mae.py"},
+        "random": {},
+    },
+    "tasks": {"reid": {}, "attribute": {"config": "../transfer/attribute.py"}},
+    "seeds": [0, 1],
+}
+
+
+@pytest.fixture
+def configs(tmp_path):
+    """Configs, two of which read one base, and the folder for suite files beside them."""
+    for name, text in {
+        "_base_/schedule.py": "epochs = 3\n",
+        "pretrain/clasp.py": "with read_base():\n    from .._base_.schedule import *\n",
+        "pretrain/mae.py": "with read_base():\n    from .._base_ import schedule\n",
+        "transfer/attribute.py": "lr = 1\n",
+    }.items():
+        path = tmp_path / "configs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (tmp_path / "configs/suites").mkdir()
+    return tmp_path / "configs"
+
+
+def steps_of(configs, work="work", **changes):
+    path = configs / "suites/suite.yaml"
+    path.write_text(yaml.safe_dump(SUITE | changes))
+    return plan(read_suite(path), path.parent, work)
+
+
+def test_the_plan_holds_each_step_once_and_after_what_it_needs(configs):
+    steps = steps_of(configs)
+    names = [step.name for step in steps]
+    assert names[:4] == ["synth", "label", "pretrain-CLASP", "pretrain-MAE"]
+    transfers = {
+        f"transfer-{m}-{t}-{s}" for m in ("CLASP", "MAE", "random") for t in ("reid", "attribute") for s in (0, 1)
+    }
+    assert set(names[4:-1]) == transfers and len(names) == 4 + 12 + 1
+    assert names[-1] == "report" and set(steps[-1].needs) == transfers
+    for number, step in enumerate(steps):
+        assert set(step.needs) <= set(names[:number])
+
+
+def test_commands_are_those_of_the_command_line(configs):
+    commands = {step.name: " ".join(step.arguments) for step in steps_of(configs, work="w")}
+    assert commands["synth"] == "synth w/universe --scale tiny --seed 1"
+    assert commands["label"] == "label w/universe/photos --out w/labels --teacher synthclip"
+    clasp, mae = configs / "pretrain/clasp.py", configs / "pretrain/mae.py"
+    photos = "--data w/universe/photos"
+    assert (
+        commands["pretrain-CLASP"]
+        == f"pretrain {clasp} {photos} --labels w/labels --work-dir w/pretrain/CLASP --resume"
+    )
+    assert commands["pretrain-MAE"] == f"pretrain {mae} {photos} --work-dir w/pretrain/MAE --resume"
+    assert commands["transfer-random-reid-1"] == (
+        "transfer reid --weights random --data w/universe --seed 1 --out w/results --work-dir w/transfer/random-reid-1 --resume"
+    )
+    assert "--weights w/pretrain/MAE/backbone.safetensors" in commands["transfer-MAE-reid-0"]
+    assert f"--config {configs / 'transfer/attribute.py'}" in commands["transfer-MAE-attribute-0"]
+
+
+def test_labels_are_made_only_where_a_method_reads_them(configs):
+    assert "label" not in [step.name for step in steps_of(configs, methods={"random": {}})]
+
+
+def changed(before, after):
+    old = fingerprints(before) if isinstance(before, list) else before
+    return {name for name, value in fingerprints(after).items() if old.get(name) != value}
+
+
+def test_a_change_touches_what_depends_on_it_and_nothing_else(configs):
+    before = fingerprints(steps_of(configs))
+    assert changed(before, steps_of(configs)) == set()
+    assert changed(before, steps_of(configs, universe={"scale": "tiny", "seed": 2})) == set(before)
+    by_teacher = changed(before, steps_of(configs, teacher="ViT-B-16:openai"))
+    assert by_teacher == {"label", "pretrain-CLASP", "report"} | {name for name in before if "transfer-CLASP" in name}
+    (configs / "transfer/attribute.py").write_text("lr = 2\n")
+    assert changed(before, steps_of(configs)) == {"report"} | {name for name in before if "attribute" in name}
+
+
+def test_a_change_of_a_base_config_touches_the_methods_that_read_it(configs):
+    before = fingerprints(steps_of(configs))
+    (configs / "_base_/schedule.py").write_text("epochs = 4\n")
+    touched = changed(before, steps_of(configs))
+    assert {"pretrain-CLASP", "pretrain-MAE", "transfer-MAE-reid-0"} <= touched
+    assert not {"synth", "label", "transfer-random-reid-0"} & touched
+
+
+def test_a_config_that_is_not_there_is_named(configs):
+    (configs / "_base_/schedule.py").unlink()
+    with pytest.raises(ConfigError, match=r"schedule\.py: cannot be read as a config.*mae\.py needs it"):
+        config_files(configs / "pretrain/mae.py")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"epochs": 3}, "epochs"),
+        ({"methods": {"MAE": {"config": "x.py", "lables": True}}}, "methods.MAE.lables"),
+        ({"methods": {"MAE": {}}}, "method MAE: every method but `random` needs a config"),
+        ({"methods": {"../x": {"config": "x.py"}}}, "methods"),
+        ({"seeds": ["a"]}, "seeds.0"),
+        ({"seeds": []}, "seeds"),
+    ],
+)
+def test_a_suite_with_a_fault_names_the_file_and_key(configs, changes, named):
+    with pytest.raises(ConfigError) as caught:
+        steps_of(configs, **changes)
+    assert "suite.yaml" in str(caught.value) and named in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["methods: [", "", "- a"])
+def test_a_file_that_is_no_suite_is_a_sentence(tmp_path, text):
+    (tmp_path / "suite.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"suite\.yaml"):
+        read_suite(tmp_path / "suite.yaml")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs/suites").glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_suites_can_be_planned(path):
+    steps = plan(read_suite(path), path.parent, "work")
+    assert len(fingerprints(steps)) == len(steps)
