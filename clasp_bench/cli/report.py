@@ -15,10 +15,6 @@ def report(
     from rich.console import Console
 
     from clasp_bench.errors import RecordError
-    from clasp_bench.files import write_text
-    from clasp_bench.report import text, world_tables
-    from clasp_bench.report.notes import notes
-    from clasp_bench.report.page import html
     from clasp_bench.suite.record import read_records
 
     console = Console(highlight=False, markup=False)
@@ -30,6 +26,11 @@ def report(
     known = sorted({record.task for record in records})
     if unknown := set(task) - set(known):
         raise RecordError(f"{results}: has no runs of task {', '.join(sorted(unknown))}, only of {', '.join(known)}")
+    from clasp_bench.files import write_text
+    from clasp_bench.report import text, world_tables
+    from clasp_bench.report.notes import notes
+    from clasp_bench.report.page import html
+
     tables = world_tables([record for record in records if not task or record.task in task])
     out = out or results
     written = [

@@ -14,6 +14,7 @@ INK, MUTED, RULE, BAR, LEAD, PAPER = "#010101", "#020202", "#030303", "#040404",
 VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", BAR: "--bar", LEAD: "--lead", PAPER: "--paper"}
 
 WIDTH_IN = 4.4
+LONGEST_NAME = 30
 
 
 def bars(table: WorldTable, column: Column) -> str:
@@ -43,7 +44,7 @@ def bars(table: WorldTable, column: Column) -> str:
         axes.annotate(
             text, (max(reach, 0), row), (5, 0), textcoords="offset points", va="center", color=INK, fontsize=8.5
         )
-    axes.set_yticks(rows, [method for method, _ in cells], parse_math=False, fontsize=9)
+    axes.set_yticks(rows, [_short(method) for method, _ in cells], parse_math=False, fontsize=9)
     axes.invert_yaxis()
     axes.margins(x=0.3)
     axes.set_xlim(left=min(0, axes.get_xlim()[0]) if any(cell.mean < 0 for _, cell in cells) else 0)
@@ -55,6 +56,10 @@ def bars(table: WorldTable, column: Column) -> str:
     axes.set_axisbelow(True)
     axes.spines[:].set_visible(False)
     return _svg(figure, title)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def _svg(figure: Figure, title: str) -> str:

@@ -1,0 +1,80 @@
+import io
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from clasp_bench.report import text
+from clasp_bench.report.tables import world_tables
+from clasp_bench.suite.record import write_record
+from tests.conftest import run_cli
+from tests.suite.records import a_record
+
+RECORDS = [
+    *(a_record("CLASP", seed=seed, mAP=value) for seed, value in enumerate((40.04, 41.0, 42.0))),
+    *(a_record("MAE", seed=seed, mAP=value) for seed, value in enumerate((30.0, 31.0, 32.0))),
+    a_record("CLASP", task="attribute", mAP=70),
+]
+
+
+def test_markdown_holds_the_figures_marks_and_missing_runs():
+    lines = text.markdown(world_tables(RECORDS)).splitlines()
+    header, clasp, mae = (
+        next(line for line in lines if line.startswith(f"| {name}")) for name in ("method", "CLASP", "MAE")
+    )
+    titles = "| method | labels | attribute mAP ↑ | attribute error (px) ↓ | reid mAP ↑ | reid error (px) ↓ |"
+    assert header == titles
+    assert clasp == "| CLASP | synthclip | 70.0 (1) | 30 (1) | **41.0** ± 1.0 (3) | **58.99** ± 0.9801 (3) |"
+    assert mae == "| MAE | none | – | – | <u>31.0</u> ± 1.0 (3) | <u>69</u> ± 1 (3) |"
+
+
+def test_markdown_escapes_names():
+    shown = text.markdown(world_tables([a_record("a|b *c* <script>")]))
+    assert r"| a\|b \*c\* \<script\> |" in shown
+
+
+def test_csv_holds_every_cell_at_full_precision_and_missing_ones_empty():
+    table = pd.read_csv(io.StringIO(text.csv(world_tables(RECORDS))))
+    assert len(table) == 2 * 2 * 2
+    clasp = table.query("method == 'CLASP' and task == 'reid' and metric == 'mAP'").iloc[0]
+    assert clasp["mean"] == pytest.approx((40.04 + 41 + 42) / 3, abs=1e-12)
+    assert (clasp["n"], clasp["mark"], clasp["unit"]) == (3, "best", "%")
+    missing = table.query("method == 'MAE' and task == 'attribute'")
+    assert list(missing["n"]) == [0, 0] and missing["mean"].isna().all()
+
+
+@pytest.mark.parametrize(("width", "tables"), [(200, 1), (60, 2)])
+def test_the_console_table_is_cut_by_task_only_where_it_does_not_fit(width, tables):
+    screen = Console(file=io.StringIO(), width=width)
+    shown = text.console(world_tables(RECORDS)[0], screen)
+    assert len(shown) == tables
+    screen.print(*shown, crop=False)
+    printed = screen.file.getvalue()
+    assert "41.0±1.0(3)" in printed and "70.0(1)" in printed and "…" not in printed
+
+
+def test_the_command_prints_the_table_and_writes_three_files(tmp_path):
+    for record in RECORDS:
+        write_record(record, tmp_path / "results")
+    (tmp_path / "results/foreign.json").write_text("{}")
+    done = run_cli("report", tmp_path / "results", "--out", tmp_path / "report")
+    assert "41.0±1.0" in done.stdout and "reconstruction" in done.stdout
+    assert done.stdout.rstrip().endswith(f"page: {tmp_path / 'report/report.html'}")
+    assert "skipped" in done.stderr and "foreign.json" in done.stderr
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {"report.md", "report.csv", "report.html"}
+
+
+def test_the_command_keeps_to_the_tasks_asked_for(tmp_path):
+    for record in RECORDS:
+        write_record(record, tmp_path)
+    run_cli("report", tmp_path, "--task", "reid")
+    assert set(pd.read_csv(tmp_path / "report.csv")["task"]) == {"reid"}
+    done = run_cli("report", tmp_path, "--task", "pose", check=False)
+    assert done.returncode == 2 and "no runs of task pose, only of attribute, reid" in done.stderr
+
+
+def test_an_empty_or_missing_folder_is_a_sentence(tmp_path):
+    for folder, said in ((tmp_path, "holds no run records"), (tmp_path / "nowhere", "no such folder")):
+        done = run_cli("report", folder, check=False)
+        assert done.returncode == 2
+        assert said in done.stderr and "Traceback" not in done.stderr
