@@ -6,9 +6,18 @@ import typer
 
 def synth(
     out: Annotated[Path, typer.Argument(help="Folder to write; must be new, or hold the same universe.")],
-    scale: Annotated[str, typer.Option(help="tiny (for tests) or quick (about 3,200 photos, a minute and a half on 2 cores).")] = "quick",
-    seed: Annotated[int, typer.Option(min=0, help="Universes of different seeds share no person, garment or background.")] = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes; one a core by default. The bytes stay the same.")] = None,
+    scale: Annotated[
+        str, typer.Option(help="tiny (for tests) or quick (about 3,200 photos, a minute and a half on 2 cores).")
+    ] = "quick",
+    seed: Annotated[
+        int, typer.Option(min=0, help="Universes of different seeds share no person, garment or background.")
+    ] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes; one a core by default. The bytes stay the same.")
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Also write a PNG with some of its people, their photos and part masks.")
+    ] = None,
 ) -> None:
     """Render a world of people with complete ground truth.
 
@@ -20,3 +29,7 @@ def synth(
     from clasp_bench.data.synthped import generate
 
     typer.echo(f"{generate(out, scale, seed, workers)}: universe {seed} at scale {scale} is complete")
+    if sheet is not None:
+        from clasp_bench.data.synthped.contact_sheet import write_contact_sheet
+
+        typer.echo(f"{write_contact_sheet(sheet, seed)}: contact sheet")

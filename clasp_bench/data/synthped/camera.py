@@ -8,8 +8,23 @@ from clasp_bench.data.synthped.seeds import stream
 from clasp_bench.data.synthped.wardrobe import linear
 
 CAMERAS = 6
-GROUNDS = ("asphalt", "paving", "grass", "tiles", "cobbles")
-WALLS = ("brick", "panels", "shopfront", "hedge", "render", "shutters")
+
+# Two colours of each ground and wall, in the order of `backdrop`: sRGB ranges (grey or by channel) and spread of the hue.
+GROUNDS = {
+    "asphalt": ((70, 110, 4), (200, 230, 4)),
+    "paving": ((120, 175, 9), (70, 110, 6)),
+    "grass": (((92, 108, 62), (128, 138, 84), 3), ((58, 72, 40), (88, 96, 56), 3)),
+    "tiles": ((160, 215, 10), (90, 150, 12)),
+    "cobbles": ((110, 150, 5), (64, 90, 4)),
+}
+WALLS = {
+    "brick": (((120, 58, 44), (176, 110, 84), 3), (150, 190, 6)),
+    "panels": ((120, 200, 14), (80, 120, 8)),
+    "shopfront": ((60, 150, 26), (40, 90, 12)),
+    "hedge": (((62, 84, 52), (90, 112, 66), 3), ((30, 44, 26), (48, 60, 36), 3)),
+    "render": ((150, 220, 22), (80, 130, 20)),
+    "shutters": ((100, 180, 24), (70, 110, 14)),
+}
 
 
 @dataclass(frozen=True)
@@ -45,16 +60,15 @@ class Camera:
     backdrop: np.ndarray
 
 
-def _muted(rng: np.random.Generator, low: float, high: float, saturation: float) -> np.ndarray:
-    grey = rng.uniform(low, high)
-    return linear(np.clip(grey + rng.normal(0, saturation, 3), 8, 245))
+def _colour(rng: np.random.Generator, low, high, spread: float) -> np.ndarray:
+    return linear(np.clip(rng.uniform(low, high) + rng.normal(0, spread, 3), 8, 245))
 
 
 def draw_cameras(seed: int) -> list[Camera]:
     """The cameras of universe `seed`; heights, grounds, walls and lights are spread so that no two are alike."""
     spread = stream(seed, "cameras")
-    grounds = spread.permutation([0, 1, 2, 3, 4, 1])
-    walls = spread.permutation(6)
+    grounds = spread.permutation([*range(len(GROUNDS)), 1])  # two of six stand on paving
+    walls = spread.permutation(len(WALLS))
     heights = spread.permutation(np.linspace(1.2, 4.6, CAMERAS))
     azimuths = spread.permutation(np.linspace(-150, 150, CAMERAS))
     return [_draw_camera(seed, i, grounds[i], walls[i], heights[i], azimuths[i]) for i in range(CAMERAS)]
@@ -68,18 +82,10 @@ def _draw_camera(seed: int, index: int, ground: int, wall: int, height: float, a
     warm = rng.uniform(-1, 1)
     sun_light = (2.3 - 1.8 * overcast) * np.array([1 + 0.16 * warm, 1.0, 1 - 0.22 * warm])
     sky_light = (0.62 + 0.45 * overcast) * np.array([0.93 + 0.06 * warm, 1.0, 1.09 - 0.08 * warm])
-    ground_colours = {
-        0: (_muted(rng, 70, 110, 4), _muted(rng, 200, 230, 4)), 1: (_muted(rng, 120, 175, 9), _muted(rng, 70, 110, 6)),
-        2: (linear(rng.uniform((92, 108, 62), (128, 138, 84))), linear(rng.uniform((58, 72, 40), (88, 96, 56)))),
-        3: (_muted(rng, 160, 215, 10), _muted(rng, 90, 150, 12)), 4: (_muted(rng, 110, 150, 5), _muted(rng, 64, 90, 4)),
-    }[int(ground)]  # fmt: skip
-    wall_colours = {
-        0: (linear(rng.uniform((120, 58, 44), (176, 110, 84))), _muted(rng, 150, 190, 6)), 1: (_muted(rng, 120, 200, 14), _muted(rng, 80, 120, 8)),
-        2: (_muted(rng, 60, 150, 26), _muted(rng, 40, 90, 12)), 3: (linear(rng.uniform((62, 84, 52), (90, 112, 66))), linear(rng.uniform((30, 44, 26), (48, 60, 36)))),
-        4: (_muted(rng, 150, 220, 22), _muted(rng, 80, 130, 20)), 5: (_muted(rng, 100, 180, 24), _muted(rng, 70, 110, 14)),
-    }[int(wall)]  # fmt: skip
+    ground_colours = [_colour(rng, *colour) for colour in list(GROUNDS.values())[ground]]
+    wall_colours = [_colour(rng, *colour) for colour in list(WALLS.values())[wall]]
     sky = linear(np.array([150, 180, 215]) + 50 * overcast)
-    accent = _muted(rng, 50, 200, 30)
+    accent = _colour(rng, 50, 200, 30)
     backdrop = np.concatenate([
         [ground], *ground_colours, [rng.uniform(0.8, 1.25)], [wall], *wall_colours, [rng.uniform(0.8, 1.3)],
         [rng.uniform(2.2, 7.0), rng.uniform(3.0, 6.0)], sky, accent, [rng.uniform(0, 900), rng.uniform(-0.5, 0.5), rng.uniform(2.5, 6.0)],
@@ -87,11 +93,22 @@ def _draw_camera(seed: int, index: int, ground: int, wall: int, height: float, a
     near = rng.uniform(4.5, 8.0)
     cast = np.exp(rng.normal(0, 0.075, 3))
     return Camera(
-        index + 1, float(height), (near, near + rng.uniform(2, 5)), sun, sun_light, sky_light,
-        0.35 * sky_light * (0.5 + 0.5 * ground_colours[0] / max(ground_colours[0].max(), 0.1)),
-        float(np.exp(rng.normal(-0.12, 0.16))) / float(0.45 + 0.28 * sun_light.mean()) * 0.9, cast / cast.mean(), rng.uniform(0.9, 1.15),
-        rng.uniform(0.25, 0.75), rng.uniform(0, 0.8), rng.uniform(1.5, 6.0), int(rng.integers(72, 94)), backdrop,
-    )  # fmt: skip
+        number=index + 1,
+        height=float(height),
+        distance=(near, near + rng.uniform(2, 5)),
+        sun=sun,
+        sun_light=sun_light,
+        sky_light=sky_light,
+        ground_light=0.35 * sky_light * (0.5 + 0.5 * ground_colours[0] / max(ground_colours[0].max(), 0.1)),
+        exposure=float(np.exp(rng.normal(-0.12, 0.16)) / (0.5 + 0.31 * sun_light.mean())),
+        cast=cast / cast.mean(),
+        contrast=rng.uniform(0.9, 1.15),
+        blur=rng.uniform(0.25, 0.75),
+        motion=rng.uniform(0, 0.8),
+        noise=rng.uniform(1.5, 6.0),
+        quality=int(rng.integers(72, 94)),
+        backdrop=backdrop,
+    )
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,10 @@ def _article(words: str) -> str:
 
 def caption(person: Person, set_attributes: list[int], pose: str) -> str:
     """One sentence about what can be seen."""
-    given = {name for name, value in zip(ATTRIBUTES, set_attributes) if value}
-    who = {"child": ("girl", "boy"), "adult": ("woman", "man"), "senior": ("elderly woman", "elderly man")}[person.age][not person.female]
+    given = {name for name, value in zip(ATTRIBUTES, set_attributes, strict=True) if value}
+    who = {"child": ("girl", "boy"), "adult": ("woman", "man"), "senior": ("elderly woman", "elderly man")}[person.age][
+        not person.female
+    ]
     hair = "bald" if person.hair == "bald" else f"with {person.hair_colour} {person.hair} hair"
     worn = [_garment_words(person.coat or person.upper).replace("long coat", "coat")]
     if person.coat:
@@ -95,7 +97,9 @@ def caption(person: Person, set_attributes: list[int], pose: str) -> str:
     ]
     if "HoldObjectsInFront" in given:
         carried.append(f"a {person.held.colours[0]} {person.held.kind}")
-    seen = {"Front": "from the front", "Side": "from the side", "Back": "from behind"}[next(v for v in ("Front", "Side", "Back") if v in given)]
+    seen = {"Front": "from the front", "Side": "from the side", "Back": "from behind"}[
+        next(v for v in ("Front", "Side", "Back") if v in given)
+    ]
     article = "an" if who.startswith("e") else "a"
     listing = ", ".join(worn[:-1]) + f" and {worn[-1]}" if len(worn) > 1 else worn[0]
     text = f"{article} {who} {hair} wearing {listing}"
@@ -106,10 +110,16 @@ def caption(person: Person, set_attributes: list[int], pose: str) -> str:
 
 def wardrobe_record(person: Person) -> dict:
     """The identity's clothes and things as plain values, whether or not a picture shows them."""
+
     def plain(garment: Garment | None) -> dict | None:
         if garment is None:
             return None
-        return {"kind": garment.kind, "colours": list(garment.colours), "pattern": garment.pattern, "sleeve": garment.sleeve}
+        return {
+            "kind": garment.kind,
+            "colours": list(garment.colours),
+            "pattern": garment.pattern,
+            "sleeve": garment.sleeve,
+        }
 
     return {
         "age": person.age, "female": person.female, "hair": person.hair, "hair_colour": person.hair_colour, "beard": person.beard,

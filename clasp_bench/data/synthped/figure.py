@@ -75,7 +75,9 @@ class Figure:
 
     model: BodyModel
     body: Body
-    rest: list = field(default_factory=list)  # parts: (vertices, bone_index, bone_weight, canonical, faces, limb, material)
+    rest: list = field(
+        default_factory=list
+    )  # parts: (vertices, bone_index, bone_weight, canonical, faces, limb, material)
     materials: list = field(default_factory=list)
     straps: list = field(default_factory=list)
     drapes: list = field(default_factory=list)
@@ -88,13 +90,17 @@ class Figure:
     def close(self) -> None:
         """Join the parts into single arrays."""
         sizes = np.cumsum([0] + [len(part[0]) for part in self.rest])
-        columns = list(zip(*self.rest))
+        columns = list(zip(*self.rest, strict=True))
         self.vertices, self.bone_index, self.bone_weight, self.canonical = (
             np.ascontiguousarray(np.concatenate(column)) for column in columns[:4]
         )
-        self.faces = np.concatenate([faces + start for faces, start in zip(columns[4], sizes)]).astype(np.int32)
+        self.faces = np.concatenate(
+            [faces + start for faces, start in zip(columns[4], sizes[:-1], strict=True)]
+        ).astype(np.int32)
         self.limb = np.concatenate(columns[5]).astype(np.int8)
-        self.face_material = np.concatenate([np.full(len(f), m, np.int16) for f, m in zip(columns[4], columns[6])])
+        self.face_material = np.concatenate(
+            [np.full(len(f), m, np.int16) for f, m in zip(columns[4], columns[6], strict=True)]
+        )
         self.material_rows = np.stack(self.materials)
         self.strap_rows = np.array(self.straps, np.float32).reshape(-1, 5)
 
@@ -114,10 +120,12 @@ class Figure:
         for carried in self.carried:
             parts.append(self._carry(carried, transforms))
         sizes = np.cumsum([0] + [len(part[0]) for part in parts])
-        columns = list(zip(*parts))
+        columns = list(zip(*parts, strict=True))
         vertices = np.concatenate(columns[0]).astype(np.float32)
         vertices[:, 2] -= vertices[:, 2].min()
-        faces = np.concatenate([faces + start for faces, start in zip(columns[2], sizes)]).astype(np.int32)
+        faces = np.concatenate([faces + start for faces, start in zip(columns[2], sizes[:-1], strict=True)]).astype(
+            np.int32
+        )
         canonical = np.concatenate(columns[1]).astype(np.float32)
         return Mesh(
             vertices, canonical, vertex_normals(vertices, faces), faces,
@@ -145,7 +153,9 @@ class Figure:
             angle = angle[:1] / (2 * np.pi) * (2 * np.pi - 2 * drape.opening * fall) + drape.opening * fall
         x, y = centre[0] + radius * np.sin(angle), centre[1] - radius * np.cos(angle)
         vertices = np.stack([x, y, np.broadcast_to(own[:, None], x.shape)], -1).reshape(-1, 3)
-        flat = np.stack([0.16 * np.sin(angle), -0.04 - 0.16 * np.cos(angle), np.broadcast_to(heights[:, None], x.shape)], -1)
+        flat = np.stack(
+            [0.16 * np.sin(angle), -0.04 - 0.16 * np.cos(angle), np.broadcast_to(heights[:, None], x.shape)], -1
+        )
         faces = grid_faces(SKIRT_ROWS, SKIRT_COLUMNS, closed)[:, ::-1]
         return vertices, flat.reshape(-1, 3), faces, np.full(len(faces), TORSO), np.full(len(faces), drape.material)
 
@@ -158,7 +168,13 @@ class Figure:
         place = np.mean([hand(side) for side in at], axis=0) + carried.offset
         solid = carried.solid
         faces = len(solid.faces)
-        return solid.vertices + place, solid.vertices, solid.faces, np.full(faces, TORSO), np.full(faces, carried.material)
+        return (
+            solid.vertices + place,
+            solid.vertices,
+            solid.faces,
+            np.full(faces, TORSO),
+            np.full(faces, carried.material),
+        )
 
 
 @nb.njit(cache=True)
@@ -207,7 +223,9 @@ class Tailor:
         figure = Figure(self.model, body)
         self.normals = vertex_normals(body.vertices, self.model.faces)
         self.head_scale, self.head_offset = self._fit(body, self.is_head & (self.z > 0.82))
-        self.torso_scale, self.torso_offset = self._fit(body, ~self.is_arm & ~self.is_leg & (self.z > 0.25) & (self.z < 0.7))
+        self.torso_scale, self.torso_offset = self._fit(
+            body, ~self.is_arm & ~self.is_leg & (self.z > 0.25) & (self.z < 0.7)
+        )
         covered = np.full(len(self.z), -1.0, np.float32)
         for garment_field in self._clothe(figure, person):
             covered = np.maximum(covered, garment_field)
@@ -225,7 +243,14 @@ class Tailor:
         return scale, own.mean(0) - scale * canonical.mean(0)
 
     def _shell(
-        self, figure: Figure, where: np.ndarray, thickness, material: int, rounds: int = 6, stiffness=0.5, least: float = 0.004
+        self,
+        figure: Figure,
+        where: np.ndarray,
+        thickness,
+        material: int,
+        rounds: int = 6,
+        stiffness=0.5,
+        least: float = 0.004,
     ) -> None:
         """Add the body's surface where `where` > 0, lifted by `thickness` (a number or one a vertex)."""
         body = figure.body.vertices
@@ -240,7 +265,9 @@ class Tailor:
             piece.lerp(self.model.canonical), piece.faces, self.model.face_limb[piece.source], material,
         ))  # fmt: skip
 
-    def _solid(self, figure: Figure, solid: Solid, bones: dict[str, float] | np.ndarray, material: int, part: str = "head") -> None:
+    def _solid(
+        self, figure: Figure, solid: Solid, bones: dict[str, float] | np.ndarray, material: int, part: str = "head"
+    ) -> None:
         """Add a solid drawn in canonical coordinates, fitted to the head or torso and bound to bones."""
         scale, offset = (self.head_scale, self.head_offset) if part == "head" else (self.torso_scale, self.torso_offset)
         count = len(solid.vertices)
@@ -293,7 +320,12 @@ class Tailor:
             self._shell(figure, visible, thickness, figure.material(_cloth(lower, labels.PANTS)), rounds=5)
         elif skirted:
             material = figure.material(_cloth(lower, labels.SKIRT))
-            figure.drapes.append(Drape(material, 0.25, lower.length, (0.014, 0.02 + 0.09 * lower.loose), 0.02 + 0.03 * lower.loose))
+            if person.coat is None:
+                figure.drapes.append(
+                    Drape(material, 0.25, lower.length, (0.014, 0.02 + 0.09 * lower.loose), 0.02 + 0.03 * lower.loose)
+                )
+            elif lower.length < person.coat.length:
+                figure.drapes.append(Drape(material, 0.17, lower.length, (0.0, 0.02), 0.01, tuck=0.02))
 
         material = figure.material(_cloth(upper, upper_label))
         coat = person.coat
@@ -307,17 +339,32 @@ class Tailor:
         arm = np.clip(self.model.along_arm / SLEEVES[upper.sleeve], 0, 1)
         thickness = np.where(self.is_arm, bulk * 0.7 + 0.006 + (0.004 + 0.014 * upper.loose) * arm, thickness)
         if skirted:
-            thickness = np.where(self.is_arm, thickness, np.minimum(thickness, 0.010 + 0.03 * np.clip(self.z - 0.25, 0, 1)))
+            thickness = np.where(
+                self.is_arm, thickness, np.minimum(thickness, 0.010 + 0.03 * np.clip(self.z - 0.25, 0, 1))
+            )
         self._shell(figure, visible, thickness, material, rounds=10)
-        if upper.kind == "dress" and (coat is None or coat.length > upper.length):
-            figure.drapes.append(Drape(material, 0.24, upper.length, (0.018, 0.03 + 0.10 * upper.loose), 0.02 + 0.03 * upper.loose, tuck=0.035))
+        if upper.kind == "dress" and coat is None:
+            figure.drapes.append(
+                Drape(
+                    material,
+                    0.24,
+                    upper.length,
+                    (0.018, 0.03 + 0.10 * upper.loose),
+                    0.02 + 0.03 * upper.loose,
+                    tuck=0.035,
+                )
+            )
+        elif upper.kind == "dress" and upper.length < coat.length:
+            figure.drapes.append(Drape(material, 0.17, upper.length, (0.0, 0.02), 0.01, tuck=0.02))
 
         if coat is not None:
             material = figure.material(_cloth(coat, labels.COAT))
             thickness = np.where(self.is_arm, 0.016 + 0.012 * arm, 0.024 + 0.008 * coat.loose)
             self._shell(figure, coat_field, thickness, material, rounds=12)
             fields.append(coat_field)
-            figure.drapes.append(Drape(material, 0.24, coat.length, (0.028, 0.05 + 0.04 * coat.loose), 0.015, opening=0.12, tuck=0.035))
+            figure.drapes.append(
+                Drape(material, 0.24, coat.length, (0.028, 0.05 + 0.04 * coat.loose), 0.015, opening=0.12, tuck=0.035)
+            )
         return fields
 
     def _shoes(self, figure: Figure, person: Person) -> np.ndarray:
@@ -337,7 +384,9 @@ class Tailor:
         tone = np.asarray(person.skin)
         lips = tone * (0.72, 0.42, 0.42) if not person.female else tone * (0.85, 0.36, 0.38)
         brows = np.asarray(person.hair_rgb) * 0.6 + tone * 0.12
-        material = figure.material(Material(labels.FACE, Pattern.SKIN, [tone, lips, brows], form=float(person.beard), gloss=0.08))
+        material = figure.material(
+            Material(labels.FACE, Pattern.SKIN, [tone, lips, brows], form=float(person.beard), gloss=0.08)
+        )
         self._shell(figure, np.where(self.is_eye, -1, 0.012 - covered), 0.0, material, rounds=0, least=0.0)
         eyes = [linear((226, 222, 216)), linear((70, 48, 34)), linear((10, 10, 10))]
         material = figure.material(Material(labels.FACE, Pattern.EYE, eyes, gloss=0.5))
@@ -393,11 +442,29 @@ class Tailor:
             colours = [*hat.rgb, *([np.asarray(hat.rgb[0]) * 0.6] * 2)]
             material = figure.material(Material(labels.HAT, Pattern.PLAIN, colours, folds=0.1))
             if hat.kind == "beanie":
-                crown = [(0.098, 0.945), (0.106, 0.950), (0.107, 0.975), (0.100, 0.985), (0.094, 1.02), (0.07, 1.045), (0.035, 1.058), (0, 1.062)]
+                crown = [
+                    (0.098, 0.945),
+                    (0.106, 0.950),
+                    (0.107, 0.975),
+                    (0.100, 0.985),
+                    (0.094, 1.02),
+                    (0.07, 1.045),
+                    (0.035, 1.058),
+                    (0, 1.062),
+                ]
             elif hat.kind == "cap":
                 crown = [(0.099, 0.955), (0.102, 0.975), (0.098, 1.005), (0.080, 1.030), (0.045, 1.043), (0, 1.046)]
             else:
-                crown = [(0.175, 0.955), (0.180, 0.960), (0.175, 0.965), (0.100, 0.970), (0.099, 1.02), (0.092, 1.05), (0.06, 1.06), (0, 1.055)]
+                crown = [
+                    (0.175, 0.955),
+                    (0.180, 0.960),
+                    (0.175, 0.965),
+                    (0.100, 0.970),
+                    (0.099, 1.02),
+                    (0.092, 1.05),
+                    (0.06, 1.06),
+                    (0, 1.055),
+                ]
             dome = lathe(crown, 28, (0.92, 1.18) if hat.kind != "brimmed hat" else (0.94, 1.12))
             dome = Solid(dome.vertices + np.float32((0, -0.046, 0)), dome.faces)
             self._solid(figure, dome, {"head": 1.0}, material)
@@ -417,14 +484,32 @@ class Tailor:
             trim = figure.material(Material(label, Pattern.PLAIN, [np.asarray(bag.rgb[0]) * 0.45], gloss=0.1))
             thick = 0.05 if person.coat is not None else 0.02
             if kind == "backpack":
-                self._solid(figure, _at(rounded_box((0.31, 0.17, 0.44)), (0, 0.135 + thick, 0.44)), {"spine02": 1.0}, material, "torso")
-                self._solid(figure, _at(rounded_box((0.23, 0.09, 0.19)), (0, 0.215 + thick, 0.34)), {"spine02": 1.0}, trim, "torso")
+                self._solid(
+                    figure,
+                    _at(rounded_box((0.31, 0.17, 0.44)), (0, 0.135 + thick, 0.44)),
+                    {"spine02": 1.0},
+                    material,
+                    "torso",
+                )
+                self._solid(
+                    figure,
+                    _at(rounded_box((0.23, 0.09, 0.19)), (0, 0.215 + thick, 0.34)),
+                    {"spine02": 1.0},
+                    trim,
+                    "torso",
+                )
                 figure.straps.append((1, *(np.asarray(bag.rgb[0]) * 0.6), label))
             elif kind == "shoulder bag":
                 crossed = bag.form > 0
                 at = (0.205 + thick, 0.01, 0.10)
                 self._solid(figure, _at(rounded_box((0.13, 0.30, 0.25)), at), {"root": 1.0}, material, "torso")
-                self._solid(figure, _at(rounded_box((0.14, 0.31, 0.09)), (at[0], at[1], at[2] + 0.08)), {"root": 1.0}, trim, "torso")
+                self._solid(
+                    figure,
+                    _at(rounded_box((0.14, 0.31, 0.09)), (at[0], at[1], at[2] + 0.08)),
+                    {"root": 1.0},
+                    trim,
+                    "torso",
+                )
                 figure.straps.append((2 if crossed else 3, *(np.asarray(bag.rgb[0]) * 0.5), label))
             else:
                 body = rounded_box((0.14 * size, 0.33 * size, 0.25 * size))
@@ -462,7 +547,12 @@ def _spectacles(dark: bool) -> Solid:
         centre = np.float32((side * 0.034, -0.160, 0.902))
         angle = np.linspace(0, 2 * np.pi, 17)
         ring = np.stack([0.027 * np.cos(angle), 0.012 * np.abs(np.cos(angle)) * 0 - 0.0, 0.021 * np.sin(angle)], 1)
-        parts.append(Solid((tube(ring[:-1][np.r_[0:16, 0, 1]], 0.0052, 6).vertices + centre).astype(np.float32), tube(ring[:-1][np.r_[0:16, 0, 1]], 0.0052, 6).faces))
+        parts.append(
+            Solid(
+                (tube(ring[:-1][np.r_[0:16, 0, 1]], 0.0052, 6).vertices + centre).astype(np.float32),
+                tube(ring[:-1][np.r_[0:16, 0, 1]], 0.0052, 6).faces,
+            )
+        )
         if dark:
             parts.append(_at(ellipsoid((0.027, 0.004, 0.021)), centre))
         temple = np.array([[side * 0.062, -0.155, 0.906], [side * 0.083, -0.10, 0.908], [side * 0.088, -0.03, 0.908]])
@@ -484,6 +574,8 @@ def _cloth(garment: Garment, label: int) -> Material:
         pattern = Pattern.DENIM
     elif garment.kind == "coat" and garment.pattern == "plain":
         dark = np.asarray(garment.rgb[0]) * 0.35
-        return Material(label, Pattern.BUTTONS, [garment.rgb[0], dark, dark], folds=0.22, extra=(float(garment.form > 0.5), 0.0))
+        return Material(
+            label, Pattern.BUTTONS, [garment.rgb[0], dark, dark], folds=0.22, extra=(float(garment.form > 0.5), 0.0)
+        )
     form = 0.45 if pattern == Pattern.STRIPES and garment.kind == "skirt" else garment.form
     return Material(label, pattern, list(garment.rgb), garment.scale, form, folds=0.3, extra=(7.0 * garment.scale, 0.0))

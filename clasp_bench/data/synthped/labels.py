@@ -18,4 +18,4 @@ LEFT_ARM, RIGHT_ARM, LEFT_LEG, RIGHT_LEG, LEFT_SHOE, RIGHT_SHOE = 14, 15, 16, 17
 
 # LIP has no class for what people carry: these labels exist inside the renderer and are background in LIP masks.
 HANDBAG, SHOULDER_BAG, BACKPACK, HELD = 20, 21, 22, 23
-LABELS = LIP_CLASSES + ("HandBag", "ShoulderBag", "Backpack", "HeldObject")
+LABELS = (*LIP_CLASSES, "HandBag", "ShoulderBag", "Backpack", "HeldObject")

@@ -130,7 +130,8 @@ class Solid:
 
     def __add__(self, other: "Solid") -> "Solid":
         return Solid(
-            np.concatenate([self.vertices, other.vertices]), np.concatenate([self.faces, other.faces + len(self.vertices)])
+            np.concatenate([self.vertices, other.vertices]),
+            np.concatenate([self.faces, other.faces + len(self.vertices)]),
         )
 
     def moved(self, rotation: np.ndarray, to: np.ndarray) -> "Solid":
@@ -141,7 +142,11 @@ def grid_faces(rows: int, columns: int, closed: bool) -> np.ndarray:
     """Faces of a rows x columns grid of vertices; `closed` joins the last column to the first."""
     r, c = np.meshgrid(np.arange(rows - 1), np.arange(columns if closed else columns - 1), indexing="ij")
     a, b = r * columns + c, r * columns + (c + 1) % columns
-    return np.concatenate([np.stack([a, b, a + columns], -1), np.stack([b, b + columns, a + columns], -1)]).reshape(-1, 3).astype(np.int32)
+    return (
+        np.concatenate([np.stack([a, b, a + columns], -1), np.stack([b, b + columns, a + columns], -1)])
+        .reshape(-1, 3)
+        .astype(np.int32)
+    )
 
 
 def lathe(profile: np.ndarray, columns: int = 24, squash: tuple[float, float] = (1.0, 1.0)) -> Solid:
@@ -170,7 +175,7 @@ def box(size: tuple[float, float, float]) -> Solid:
             side[:, [(axis + 1) % 3, (axis + 2) % 3]] = corners[::sign]
             sides.append(side)
     quads = 4 * np.arange(6)[:, None]
-    faces = np.concatenate([quads + (0, 1, 2), quads + (0, 2, 3)]).astype(np.int32)
+    faces = np.concatenate([quads + np.array(corner) for corner in ((0, 1, 2), (0, 2, 3))]).astype(np.int32)
     return Solid((np.concatenate(sides) * np.array(size) / 2).astype(np.float32), faces)
 
 

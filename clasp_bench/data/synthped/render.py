@@ -153,8 +153,13 @@ class Stage:
             return
         points = (ground[on_ground] @ turn.T).astype(np.float32)
         points[:, 2] = 0.002
-        sun = np.broadcast_to((turn @ camera.sun).astype(np.float32), points.shape).astype(np.float32)
-        shaded = self.scene.run(points, sun, query="OCCLUDED") != -1
+        sun = (turn @ camera.sun).astype(np.float32)
+        thrown = self.mesh.vertices[:, :2] - self.mesh.vertices[:, 2:] * sun[:2] / sun[2]
+        near = np.flatnonzero(((points[:, :2] >= thrown.min(0)) & (points[:, :2] <= thrown.max(0))).all(1))
+        shaded = np.zeros(len(points), bool)
+        if len(near):
+            towards = np.broadcast_to(sun, (len(near), 3)).astype(np.float32)
+            shaded[near] = self.scene.run(points[near], towards, query="OCCLUDED") != -1
         feet = self.mesh.vertices[self.mesh.vertices[:, 2] < 0.06][:, :2]
         near = np.full(len(points), 9.0, np.float32)
         for foot in (feet[feet[:, 0] > 0], feet[feet[:, 0] <= 0]):

@@ -10,11 +10,17 @@ from enum import IntEnum
 import numba as nb
 import numpy as np
 
-from clasp_bench.data.synthped.body import LEFT_ARM, LEFT_LEG, RIGHT_LEG, TORSO
+from clasp_bench.data.synthped.body import HEAD, LEFT_ARM, LEFT_LEG, RIGHT_LEG, TORSO
 
 
 class Pattern(IntEnum):
     PLAIN, STRIPES, PLAID, LOGO, SPLICE, SIDE_STRIPE, DOTS, CAMO, SKIN, HAIR, EYE, DENIM, BUTTONS, SOLE = range(14)
+
+
+# Plain integers for Numba.
+(
+    _PLAIN, _STRIPES, _PLAID, _LOGO, _SPLICE, _SIDE_STRIPE, _DOTS, _CAMO, _SKIN, _HAIR, _EYE, _DENIM, _BUTTONS, _SOLE,
+) = (int(pattern) for pattern in Pattern)  # fmt: skip
 
 
 class Shown(IntEnum):
@@ -49,7 +55,16 @@ class Material:
     def row(self) -> np.ndarray:
         colours = [np.asarray(colour, float) for colour in self.colours]
         colours += [colours[-1]] * (3 - len(colours))
-        numbers = [self.label, self.pattern, *np.concatenate(colours), self.scale, self.form, self.gloss, self.folds, *self.extra]
+        numbers = [
+            self.label,
+            self.pattern,
+            *np.concatenate(colours),
+            self.scale,
+            self.form,
+            self.gloss,
+            self.folds,
+            *self.extra,
+        ]
         return np.array(numbers, np.float32)
 
 
@@ -86,7 +101,7 @@ def noise(x, y, z):
 def unroll(limb, p):
     """Around and along coordinates (metres) of canonical point `p` on a limb."""
     x, y, z = p[0], p[1], p[2]
-    if limb == LEFT_LEG or limb == RIGHT_LEG:
+    if limb in (LEFT_LEG, RIGHT_LEG):
         side = 1.0 if limb == LEFT_LEG else -1.0
         cx = side * (0.115 + 0.085 * (0.15 - z) / 0.9)
         return 0.075 * np.arctan2(x - cx, -(y + 0.02)), z
@@ -131,10 +146,10 @@ def paint(material, limb, p, straps, out):
     pick = 0  # 0, 1, 2: which of the three colours
     shown = 0
     tint = np.float32(1)
-    if pattern == 1:
+    if pattern == _STRIPES:
         shown = 1
         pick = 1 if (along / scale) % 1.0 < material[FORM] else 0
-    elif pattern == 2:
+    elif pattern == _PLAID:
         shown = 1
         across, up = (around / scale) % 1.0, (along / scale) % 1.0
         out[:] = material[FIRST : FIRST + 3]
@@ -145,7 +160,7 @@ def paint(material, limb, p, straps, out):
         if (0.62 < across < 0.72) or (0.62 < up < 0.72):
             out[:] = material[THIRD : THIRD + 3]
         pick = -1
-    elif pattern == 3:
+    elif pattern == _LOGO:
         if limb == TORSO and abs(p[1] + 0.04) > 0.035:
             x, z = p[0] if p[1] < 0 else -p[0], p[2] - 0.47
             form = int(material[FORM])
@@ -165,7 +180,7 @@ def paint(material, limb, p, straps, out):
             else:  # a diamond
                 if abs(x) + abs(z) < 0.1:
                     pick, shown = (2 if abs(x) + abs(z) < 0.045 else 1), 1
-    elif pattern == 4:
+    elif pattern == _SPLICE:
         form = int(material[FORM])
         shown = 1
         if form == 0:  # yoke and sleeves' tops
@@ -177,28 +192,28 @@ def paint(material, limb, p, straps, out):
         else:  # three bands
             level = p[2] if limb == TORSO else along
             pick = 1 if level < 0.30 else (2 if level < 0.46 else 0)
-    elif pattern == 5:
-        if limb == LEFT_LEG or limb == RIGHT_LEG:
+    elif pattern == _SIDE_STRIPE:
+        if limb in (LEFT_LEG, RIGHT_LEG):
             outer = around if limb == LEFT_LEG else -around
             d = abs(outer - 0.118)
             if d < 0.03:
                 pick, shown = (1 if d > 0.010 or material[FORM] < 0.5 else 0), 1
         elif p[2] < 0.2 and abs(abs(p[0]) - 0.165) < 0.035 and abs(p[1] + 0.02) < 0.045:
             pick, shown = 1, 1
-    elif pattern == 6:
+    elif pattern == _DOTS:
         shown = 1
         row = np.floor(along / scale)
         u = (around / scale + 0.5 * (row % 2)) % 1.0 - 0.5
         v = (along / scale) % 1.0 - 0.5
         pick = 1 if u * u + v * v < 0.085 else 0
-    elif pattern == 7:
+    elif pattern == _CAMO:
         shown = 1
         n = noise(p[0] / scale + 3, p[1] / scale + 5, p[2] / scale + material[EXTRA])
         m = noise(p[0] / scale * 1.7 + 11, p[1] / scale * 1.7, p[2] / scale * 1.7)
         pick = 1 if n > 0.56 else (2 if m > 0.6 else 0)
-    elif pattern == 8:
+    elif pattern == _SKIN:
         # A face: lips, brows, shadow of a beard. Canonical metres of Anny's neutral adult.
-        if limb == 1 and p[1] < -0.09:
+        if limb == HEAD and p[1] < -0.09:
             x, z = abs(p[0]), p[2]
             if p[1] < -0.125 and x < 0.026 and abs(z - 0.833 - 0.12 * x) < 0.010 - 0.2 * x:
                 pick = 1
@@ -206,21 +221,19 @@ def paint(material, limb, p, straps, out):
                 pick = 2
             elif material[FORM] > 0 and z < 0.855 and p[1] < -0.06:
                 pick = 2
-                if z > 0.845 and x < 0.02:
-                    pick = 2
             elif abs(x - 0.031) < 0.016 and abs(z - 0.905) < 0.011:
                 tint = np.float32(0.82)
-        elif limb == 1 and material[FORM] > 0 and p[2] < 0.85 and p[1] < -0.06:
+        elif limb == HEAD and material[FORM] > 0 and p[2] < 0.85 and p[1] < -0.06:
             pick = 2
-    elif pattern == 9:
+    elif pattern == _HAIR:
         tint = np.float32(0.75 + 0.5 * noise(p[0] * 160, p[1] * 160, p[2] * 14))
-    elif pattern == 10:
+    elif pattern == _EYE:
         r = np.sqrt((abs(p[0]) - 0.031) ** 2 + (p[2] - 0.904) ** 2)
         pick = 2 if r < 0.0028 else (1 if r < 0.0062 else 0)
-    elif pattern == 11:
+    elif pattern == _DENIM:
         fade = noise(p[0] * 9 + 2, p[1] * 9, p[2] * 4 + 7)
         tint = np.float32(0.8 + 0.45 * fade)
-    elif pattern == 12:
+    elif pattern == _BUTTONS:
         if abs(p[0]) < 0.007 and p[1] < 0:
             tint = np.float32(0.55)
         elif p[1] < 0 and 0.02 < abs(p[0]) < 0.036 and (p[2] / 0.11) % 1.0 < 0.15 and p[2] > -0.1:
@@ -229,7 +242,7 @@ def paint(material, limb, p, straps, out):
             tint = np.float32(0.6)
         elif material[EXTRA] > 0 and abs(p[2] - 0.22) < 0.02 and limb == TORSO:
             pick = 2
-    elif pattern == 13:
+    elif pattern == _SOLE:
         pick = 1 if p[2] < -0.795 else 0
 
     if pick == 0:

@@ -8,6 +8,10 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,9 +101,12 @@ def plan(seed: int, scale: Scale) -> list[Assignment]:
             stem = f"{pictures:06d}"
             shots.append(
                 Shot(
-                    pose, camera, f"market1501/{folder}/{name}", f"{LIP_MASKS.format(part=lip_part)}/{stem}.png",
+                    pose,
+                    camera,
+                    f"market1501/{folder}/{name}",
+                    f"{LIP_MASKS.format(part=lip_part)}/{stem}.png",
                     (f"pa100k/data/{stem}.jpg", f"{LIP_IMAGES.format(part=lip_part)}/{stem}.jpg"),
-                )  # fmt: skip
+                )
             )
         assignments.append(Assignment(person, part, tuple(shots)))
     return assignments
@@ -147,11 +154,18 @@ class _Studio:
             self._write(shot, picture.jpeg, png)
             records.append(
                 {
-                    "file": shot.file, "mask": shot.mask, "person": assignment.person + 1, "part": assignment.part,
-                    "camera": shot.camera, "pose": pose.kind, "heading": round(float(sighting.heading), 4),
-                    "attributes": values, "wardrobe": wardrobe_record(person), "caption": caption(person, values, pose.kind),
+                    "file": shot.file,
+                    "mask": shot.mask,
+                    "person": assignment.person + 1,
+                    "part": assignment.part,
+                    "camera": shot.camera,
+                    "pose": pose.kind,
+                    "heading": round(float(sighting.heading), 4),
+                    "attributes": values,
+                    "wardrobe": wardrobe_record(person),
+                    "caption": caption(person, values, pose.kind),
                     "sha256": hashlib.sha256(picture.jpeg + png).hexdigest(),
-                }  # fmt: skip
+                }
             )
         return records
 
@@ -162,10 +176,14 @@ class _Studio:
             for name in shot.links:
                 link(self.out / shot.file, self.out / name)
         except OSError as error:
-            raise BenchError(
-                f"{self.out / shot.file}: could not be written ({error.strerror or error}); free space or choose another folder, "
-                f"then run the same command again to go on"
-            ) from error
+            raise _unwritable(self.out / shot.file, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> BenchError:
+    return BenchError(
+        f"{path}: could not be written ({error.strerror or error}); free space and run the same command again to go on, "
+        f"or choose another folder"
+    )
 
 
 def _png(classes) -> bytes:
@@ -178,8 +196,16 @@ _studio: _Studio | None = None
 
 
 def _open_studio(*arguments) -> None:
+    """Set a worker process up: an interruption is the main process's to answer, and its death is ours too."""
     global _studio
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow_parent, daemon=True).start()
     _studio = _Studio(*arguments)
+
+
+def _follow_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _photograph(assignment: Assignment) -> tuple[int, list[dict]]:
@@ -215,16 +241,25 @@ def generate(out: str | Path, scale: str = "quick", seed: int = 0, workers: int 
     BodyModel()  # builds Anny's cache once, before the workers need it
     workers = max(1, min(workers or os.cpu_count() or 1, len(waiting)))
     context = multiprocessing.get_context("spawn")
-    with (
-        context.Pool(workers, _open_studio, (seed, str(out), SCALES[scale].size)) as pool,
-        open(out / JOURNAL, "a") as journal,
-        meter(f"SynthPed {scale} {seed}", total, behind, unit="photos") as shown,
-    ):
-        for person, records in pool.imap_unordered(_photograph, waiting, chunksize=2):
-            done[person] = records
-            journal.write(json.dumps({"person": person, "records": records}) + "\n")
-            journal.flush()
-            shown.advance(len(records))
+    pool = ProcessPoolExecutor(workers, context, _open_studio, (seed, str(out), SCALES[scale].size))
+    try:
+        with (
+            open(out / JOURNAL, "a") as journal,
+            meter(f"SynthPed {scale} {seed}", total, behind, unit="photos") as shown,
+        ):
+            for person, records in pool.map(_photograph, waiting, chunksize=2):
+                done[person] = records
+                journal.write(json.dumps({"person": person, "records": records}) + "\n")
+                journal.flush()
+                shown.advance(len(records))
+    except BrokenProcessPool as error:
+        raise BenchError(
+            f"{out}: a worker process was killed, perhaps for memory; run the same command again to go on, with fewer --workers"
+        ) from error
+    except OSError as error:
+        raise _unwritable(out / JOURNAL, error) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
     _finish(out, identity, assignments, done)
     return out
 
@@ -256,7 +291,9 @@ def _open_journal(out: Path, identity: dict) -> dict[int, list[dict]]:
         return {}
     first, *lines = path.read_text().split("\n")
     if json.loads(first) != identity:
-        raise DataError(f"{out}: holds an unfinished universe of another seed, scale or version; choose another folder or remove it")
+        raise DataError(
+            f"{out}: holds an unfinished universe of another seed, scale or version; choose another folder or remove it"
+        )
     whole = [line for line in lines[:-1] if line]  # the last line may be torn
     write_text(path, "\n".join([first, *whole]) + "\n")
     return {entry["person"]: entry["records"] for entry in map(json.loads, whole)}
@@ -268,7 +305,7 @@ def _make_folders(out: Path, assignments: list[Assignment]) -> None:
         for folder in sorted(folders):
             (out / folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BenchError(f"{out}: could not be written ({error.strerror or error}); choose another folder") from error
+        raise _unwritable(out, error) from error
 
 
 def _finish(out: Path, identity: dict, assignments: list[Assignment], done: dict[int, list[dict]]) -> None:
@@ -279,7 +316,7 @@ def _finish(out: Path, identity: dict, assignments: list[Assignment], done: dict
     attribute_rows: dict[str, list] = {"train": [], "val": [], "test": []}
     lip_names: dict[str, list[str]] = {"train": [], "val": []}
     for assignment in assignments:
-        for shot, record in zip(assignment.shots, done[assignment.person]):
+        for shot, record in zip(assignment.shots, done[assignment.person], strict=True):
             if assignment.part != "photos":
                 attribute_rows[assignment.part].append((Path(shot.links[0]).name, record["attributes"]))
                 lip_names["val" if assignment.part == "test" else "train"].append(Path(shot.mask).stem)

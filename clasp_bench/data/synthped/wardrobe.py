@@ -12,7 +12,13 @@ PALETTE = {
     "navy": (28, 38, 84), "purple": (116, 58, 150), "pink": (236, 142, 172), "brown": (104, 66, 40),
     "beige": (206, 184, 146), "turquoise": (44, 172, 172),
 }  # fmt: skip
-HAIR_COLOURS = {"black": (22, 19, 18), "brown": (72, 46, 30), "blond": (196, 158, 92), "red": (142, 66, 30), "grey": (150, 148, 146)}
+HAIR_COLOURS = {
+    "black": (22, 19, 18),
+    "brown": (72, 46, 30),
+    "blond": (196, 158, 92),
+    "red": (142, 66, 30),
+    "grey": (150, 148, 146),
+}
 SKIN_TONES = ((238, 200, 176), (226, 180, 150), (206, 154, 118), (176, 122, 86), (134, 88, 60), (88, 58, 42))
 
 SLEEVES = {"none": 0.03, "short": 0.36, "long": 0.97}  # where along the arm a sleeve ends, see BodyModel.along_arm
@@ -114,8 +120,12 @@ def _upper(rng: np.random.Generator, sleeve: str) -> Garment:
 def _lower(rng: np.random.Generator, kind: str) -> Garment:
     pattern = _choose(rng, LOWER_PATTERNS)
     hem = {"trousers": -0.765, "shorts": rng.uniform(-0.27, -0.12), "skirt": rng.uniform(-0.5, -0.15)}[kind]
-    scale = {"dots": 0.055, "camouflage": 0.06, "plaid": rng.uniform(0.07, 0.11), "stripe": rng.uniform(0.06, 0.1)}.get(pattern, 0.06)
-    garment = _garment(rng, kind, pattern, scale=scale, form=float(rng.integers(2)), length=hem, loose=rng.uniform(0.1, 1.0))
+    scale = {"dots": 0.055, "camouflage": 0.06, "plaid": rng.uniform(0.07, 0.11), "stripe": rng.uniform(0.06, 0.1)}.get(
+        pattern, 0.06
+    )
+    garment = _garment(
+        rng, kind, pattern, scale=scale, form=float(rng.integers(2)), length=hem, loose=rng.uniform(0.1, 1.0)
+    )
     if kind == "trousers" and pattern == "plain" and rng.random() < 0.4:
         garment.kind, garment.colours, garment.rgb = "jeans", ("blue",), (_shade(rng, (62, 82, 122), 14),)
     return garment
@@ -141,7 +151,11 @@ def draw_person(seed: int, index: int) -> Person:
         hair_colour = _choose(rng, {"grey": 0.85, "brown": 0.15})
     else:
         hair_colour = _choose(rng, {"black": 0.4, "brown": 0.35, "blond": 0.17, "red": 0.08})
-    styles = {"long": 0.4, "ponytail": 0.2, "bun": 0.14, "bob": 0.26} if female else {"short": 0.72, "cropped": 0.2, "bob": 0.08}
+    styles = (
+        {"long": 0.4, "ponytail": 0.2, "bun": 0.14, "bob": 0.26}
+        if female
+        else {"short": 0.72, "cropped": 0.2, "bob": 0.08}
+    )
     if age == "senior":
         styles = {"bob": 0.45, "bun": 0.2, "short": 0.35} if female else {"short": 0.45, "cropped": 0.2, "bald": 0.35}
     hair = _choose(rng, styles)
@@ -153,16 +167,32 @@ def draw_person(seed: int, index: int) -> Person:
     if wears_dress:
         upper.kind, upper.length = "dress", rng.uniform(-0.55, -0.15)
     else:
-        lower = _lower(rng, _choose(rng, {"trousers": 0.5, "shorts": 0.22, "skirt": 0.28} if female else {"trousers": 0.7, "shorts": 0.3}))
+        lower = _lower(
+            rng,
+            _choose(
+                rng, {"trousers": 0.5, "shorts": 0.22, "skirt": 0.28} if female else {"trousers": 0.7, "shorts": 0.3}
+            ),
+        )
     coat = None
     if rng.random() < 0.17:
-        coat = _garment(rng, "coat", length=rng.uniform(-0.5, -0.25), sleeve="long", loose=rng.uniform(0.4, 1.0), form=rng.random())
+        coat = _garment(
+            rng, "coat", length=rng.uniform(-0.5, -0.25), sleeve="long", loose=rng.uniform(0.4, 1.0), form=rng.random()
+        )
         if rng.random() < 0.2:
             coat = _garment(rng, "coat", "plaid", length=coat.length, sleeve="long", loose=coat.loose, scale=0.1)
     boots = rng.random() < (0.3 if female else 0.18)
-    shoes = _garment(rng, "boots" if boots else "shoes", form=float(rng.random() < 0.4), length=rng.uniform(-0.52, -0.42) if boots else -0.735)
+    shoes = _garment(
+        rng,
+        "boots" if boots else "shoes",
+        form=float(rng.random() < 0.4),
+        length=rng.uniform(-0.52, -0.42) if boots else -0.735,
+    )
     if rng.random() < 0.5:
-        shoes.colours, shoes.rgb = (("black",), (_shade(rng, PALETTE["black"], 6),)) if rng.random() < 0.6 else (("brown",), (_shade(rng, PALETTE["brown"], 10),))
+        shoes.colours, shoes.rgb = (
+            (("black",), (_shade(rng, PALETTE["black"], 6),))
+            if rng.random() < 0.6
+            else (("brown",), (_shade(rng, PALETTE["brown"], 10),))
+        )
     person = Person(
         index, female, age, phenotype, skin, hair, hair_colour, _shade(rng, HAIR_COLOURS[hair_colour], 8),
         not female and age != "child" and rng.random() < 0.3, upper, coat, lower, shoes,
