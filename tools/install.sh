@@ -69,7 +69,7 @@ compile_mmcv() {
   while kill -0 $job 2>/dev/null; do
     sleep 1
     if (( (SECONDS - started) % 20 == 0 )); then
-      say "  still compiling, $((SECONDS - started)) s: $(grep -oE '^\[[0-9]+/[0-9]+\]' "$log" | tail -1 | tr -d '[]' || true) files"
+      say "  still compiling, $((SECONDS - started)) s: $(grep -oE '^ *\[[0-9]+/[0-9]+\]' "$log" | tail -1 | tr -d '[]' || true) files"
     fi
   done
   wait $job || fail "onedl-mmcv did not compile; the reason is at the end of $log"
