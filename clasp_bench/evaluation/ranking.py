@@ -7,7 +7,6 @@ block of queries the similarities are computed, and the negatives that reach eac
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from clasp_bench.data.market1501 import JUNK
@@ -72,6 +71,8 @@ def rank(
     Raises:
         DataError: no query has a positive seen by another camera, or a feature is not finite.
     """
+    from clasp_bench.evaluation.ranking_kernel import rank_block  # numba takes a second to import
+
     for name, features in (("query", query), ("gallery", gallery)):
         if not np.isfinite(features).all():
             raise DataError(
@@ -87,7 +88,7 @@ def rank(
     for start in range(0, len(query), QUERIES_AT_A_TIME):
         block = slice(start, start + QUERIES_AT_A_TIME)
         similarity = query[block] @ gallery.T
-        _rank_block(
+        rank_block(
             similarity, begin[block], end[block], query_camera[block], camera, ap[block], inp[block], first[block]
         )
     if (first < 0).all():
@@ -95,33 +96,3 @@ def rank(
             "no query has a photo of its person by another camera in the gallery; check person and camera ids"
         )
     return Ranking(ap, inp, first)
-
-
-@numba.njit(cache=True, nogil=True)
-def _rank_block(similarity, begin, end, query_camera, camera, ap, inp, first):
-    """Fill `ap`, `inp` and `first` (B,) from `similarity` (B, G); person of query q stands in begin[q]:end[q]."""
-    for q in range(len(similarity)):
-        row = similarity[q]
-        own = row[begin[q] : end[q]]
-        positives = np.sort(own[camera[begin[q] : end[q]] != query_camera[q]])  # (P,), least similar first
-        count = len(positives)
-        if count == 0:
-            continue
-        precision, above = 0.0, 0
-        for k in range(1, count + 1):
-            positive = positives[count - k]  # the k-th most similar
-            above = _count_at_least(row[: begin[q]], positive) + _count_at_least(row[end[q] :], positive)
-            if k == 1:
-                first[q] = above
-            precision += k / (k + above)
-        ap[q] = precision / count
-        inp[q] = count / (count + above)
-
-
-@numba.njit(cache=True, nogil=True)
-def _count_at_least(values, threshold):
-    """How many of `values` reach `threshold`; a 32-bit count, so that the loop runs on whole vector registers."""
-    count = np.int32(0)
-    for value in values:
-        count += np.int32(value >= threshold)
-    return count

@@ -17,15 +17,18 @@ class AttributeHead(BaseModule):
     """Normalised features and one linear layer, whose biases start at the attributes' log-odds in training.
 
     The loss is DeepMAR's (Li et al., "Multi-attribute Learning for Pedestrian Attribute Recognition in Surveillance Scenarios", ACPR
-    2015, eq. 2-3): a positive answer weighs exp(1 - p) and a negative one exp(p), where p is the attribute's share of positives.
+    2015, eq. 2-3): a positive answer weighs exp((1 - p) / sigma^2) and a negative one exp(p / sigma^2), where p is the attribute's
+    share of positives in training.
 
     Args:
         in_channels: Width D of the features.
         positive_share: (A,) share of training samples that have each attribute, in [0, 1].
+        sigma: The smaller, the more a rare answer weighs; near 0.6 both answers of an attribute weigh alike in all.
     """
 
-    def __init__(self, in_channels: int, positive_share: Sequence[float]):
+    def __init__(self, in_channels: int, positive_share: Sequence[float], sigma: float = 1.0):
         super().__init__()
+        self.sigma = sigma
         self.register_buffer("positive_share", torch.tensor(positive_share, dtype=torch.float32))
         self.norm = nn.BatchNorm1d(in_channels, affine=False)
         self.classifier = nn.Linear(in_channels, len(positive_share))
@@ -38,7 +41,8 @@ class AttributeHead(BaseModule):
 
     def loss(self, features: Tensor, attributes: Tensor) -> dict[str, Tensor]:
         """Weighted cross-entropy against `attributes` (B, A), 0 or 1, summed over attributes, mean over samples."""
-        weight = torch.exp(torch.where(attributes > 0.5, 1 - self.positive_share, self.positive_share))
+        share = torch.where(attributes > 0.5, 1 - self.positive_share, self.positive_share)
+        weight = torch.exp(share / self.sigma**2)
         loss = F.binary_cross_entropy_with_logits(self(features), attributes, weight, reduction="none")
         return {"loss_attributes": loss.sum(1).mean()}
 
