@@ -14,6 +14,7 @@ import numpy as np
 import open_clip
 import torch
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+from safetensors import SafetensorError
 from torch import Tensor
 
 from clasp_bench.errors import ConfigError, DataError
@@ -21,6 +22,7 @@ from clasp_bench.errors import ConfigError, DataError
 SYNTHCLIP = Path(__file__).parent / "synthclip"
 WEIGHTS = Path.home() / ".cache" / "clasp-bench" / "teachers"
 OPEN_CLIP_CACHE = Path.home() / ".cache" / "clip"
+TEXT_BATCH = 256
 HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 
@@ -56,9 +58,10 @@ class Teacher:
     @torch.no_grad()
     def encode_texts(self, texts: list[str]) -> Tensor:
         """Text features (n, D), normalised, float32."""
-        tokenize = open_clip.SimpleTokenizer(context_length=self.model.context_length)
+        tokens = open_clip.SimpleTokenizer(context_length=self.model.context_length)(texts)
         device = next(self.model.parameters()).device
-        return self.model.encode_text(tokenize(texts).to(device), normalize=True).float()
+        chunks = tokens.to(device).split(TEXT_BATCH)
+        return torch.cat([self.model.encode_text(chunk, normalize=True).float() for chunk in chunks])
 
 
 def load_teacher(spec: str, device: str = "cpu") -> Teacher:
@@ -77,7 +80,15 @@ def load_teacher(spec: str, device: str = "cpu") -> Teacher:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = open_clip.create_model(source, device=device, **kwargs)
-    except (OSError, RuntimeError, ValueError, KeyError, AttributeError, pickle.UnpicklingError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        pickle.UnpicklingError,
+        SafetensorError,
+    ) as error:
         file = kwargs.get("pretrained", source)
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(

@@ -45,8 +45,11 @@ class Labeller:
         self.teacher, self.vocabulary, self.settings = teacher, vocabulary, settings
         self.tower = DenseTower(teacher.model.visual, settings.surgery)
         self.scale = teacher.model.logit_scale.exp().item()
-        self.part_of, self.part_text = _part_texts(teacher, vocabulary)
-        self.attribute_text = _attribute_texts(teacher, vocabulary)
+        parts = [part.phrases for part in vocabulary.parts.values()]
+        classes = [entry.phrases for group in vocabulary.attributes.values() for entry in group.values()]
+        self.phrase_counts = [len(phrases) for phrases in parts]
+        self.part_text = _encode(teacher, vocabulary.part_templates, [[phrase] for part in parts for phrase in part])
+        self.attribute_text = _encode(teacher, vocabulary.attribute_templates, classes)
         self.group_sizes = [len(classes) for classes in vocabulary.attributes.values()]
 
     @property
@@ -96,28 +99,14 @@ class Labeller:
     def _part_scores(self, patches: Tensor) -> Tensor:
         """Scaled cosines of patches (B, h, w, D) with parts, best over a part's phrases: (B, h, w, P)."""
         phrases = self.scale * torch.nn.functional.normalize(patches, dim=-1) @ self.part_text.T
-        scores = phrases.new_full((*phrases.shape[:-1], len(self.vocabulary.parts)), -torch.inf)
-        return scores.index_reduce_(-1, self.part_of, phrases, "amax")
+        return torch.stack([part.amax(dim=-1) for part in phrases.split(self.phrase_counts, dim=-1)], dim=-1)
 
 
-def _part_texts(teacher: Teacher, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:
-    """Index of the part of every phrase (n,), and the phrases' features (n, D), templates averaged."""
-    phrases = [(index, phrase) for index, part in enumerate(vocabulary.parts.values()) for phrase in part.phrases]
-    texts = [_ensemble(teacher, vocabulary.part_templates, [phrase]) for _, phrase in phrases]
-    device = texts[0].device
-    return torch.tensor([index for index, _ in phrases], device=device), torch.stack(texts)
-
-
-def _attribute_texts(teacher: Teacher, vocabulary: Vocabulary) -> Tensor:
-    """Features of all classes of all groups (A, D), phrases and templates averaged."""
-    classes = [entry for group in vocabulary.attributes.values() for entry in group.values()]
-    return torch.stack([_ensemble(teacher, vocabulary.attribute_templates, entry.phrases) for entry in classes])
-
-
-def _ensemble(teacher: Teacher, templates: list[str], phrases: list[str]) -> Tensor:
-    """Normalised mean of the features of all phrases in all templates (D,)."""
-    features = teacher.encode_texts([template.format(phrase) for phrase in phrases for template in templates])
-    return torch.nn.functional.normalize(features.mean(dim=0), dim=-1)
+def _encode(teacher: Teacher, templates: list[str], entries: list[list[str]]) -> Tensor:
+    """Features (n, D) of n entries: normalised mean over all phrases of an entry in all templates."""
+    texts = [[template.format(phrase) for phrase in phrases for template in templates] for phrases in entries]
+    features = teacher.encode_texts([text for group in texts for text in group]).split([len(group) for group in texts])
+    return torch.nn.functional.normalize(torch.stack([group.mean(dim=0) for group in features]), dim=-1)
 
 
 def label_folder(root: str | Path, out: str | Path, labeller: Labeller, workers: int) -> LabelStore:

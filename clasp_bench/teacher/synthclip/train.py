@@ -1,9 +1,9 @@
 """Trains SynthCLIP; `tools/train_synthclip.sh` renders its universes, runs this and puts the weights in the package.
 
-Two contrasts share the towers. Images against noisy captions teach the class token attributes; loose boxes against noisy phrases (the mean
-of the patch features in the box) teach the patches where things are, as in RegionCLIP (Zhong et al., CVPR 2022, section 3.2). Both are
-InfoNCE with several positives: a text fits every image or region of the batch whose noted facts include all that it says. Softmax over a
-batch learns how much more often text and image meet than by chance, so that rare classes are not starved.
+Three contrasts share the towers. Images against noisy captions, and against captions that say the contrary (as in NegCLIP, Yuksekgonul et
+al., ICLR 2023, section 4), teach the class token attributes; loose boxes against noisy phrases (the mean of the patch features in the box)
+teach the patches where things are, as in RegionCLIP (Zhong et al., CVPR 2022, section 3.2). Captions and phrases go through InfoNCE with
+several positives: a text fits every image or region of the batch whose noted facts include all that it says.
 
 Legend: B images, K regions an image, R = B * K regions, T texts, F facts, N = h * w patches, D joint width.
 """
@@ -37,7 +37,7 @@ from clasp_bench.teacher.vocabulary import load_vocabulary
 GRID, PATCH = (16, 8), 8
 SIZE = (GRID[0] * PATCH, GRID[1] * PATCH)
 MIN_PIXELS = 12
-EXAMINE_EVERY = 250
+EXAMINE_EVERY = 200
 
 # What an annotator boxes: the part, LIP's classes in the box, and the finer name that fits too.
 REGIONS = (
@@ -66,10 +66,11 @@ PARTS = ("background", *dict.fromkeys(part for part, _, _ in REGIONS))
 class Recipe:
     """How SynthCLIP is trained; noise is the share of words, facts or phrases it befalls."""
 
-    steps: int = 2500
+    steps: int = 3000
     batch: int = 64
-    regions: int = 6
-    captions: int = 3
+    regions: int = 4
+    captions: int = 1
+    contrary_weight: float = 4.0
     peak_lr: float = 1.5e-3
     warmup: int = 100
     weight_decay: float = 0.05
@@ -91,7 +92,7 @@ class Album:
         self.boxes = np.zeros((len(scenes), len(REGIONS), 4), np.float32)  # top, left, bottom, right; pixels
         self.seen = np.zeros((len(scenes), len(REGIONS)), bool)
         for region, (_, classes, _) in enumerate(REGIONS):
-            inside = np.isin(masks, [LIP_CLASSES.index(name) for name in classes])
+            inside = np.isin(np.arange(len(LIP_CLASSES)), [LIP_CLASSES.index(name) for name in classes])[masks]
             self.seen[:, region] = inside.sum(axis=(1, 2)) >= MIN_PIXELS
             rows, columns = inside.any(axis=2), inside.any(axis=1)
             edges = (
@@ -129,6 +130,8 @@ class Batch:
         boxes: (B, K, 4) top, left, bottom, right in pixels.
         image_facts, region_facts: B and R sets of noted facts.
         captions, phrases: texts as (words, facts), in no order of images.
+        contraries: for each group, one text for each of its facts.
+        noted: (B, groups) index of the noted fact, -1 where the group was left out.
     """
 
     images: np.ndarray
@@ -137,6 +140,8 @@ class Batch:
     region_facts: list[frozenset]
     captions: list[tuple[str, frozenset]]
     phrases: list[tuple[str, frozenset]]
+    contraries: list[list[str]]
+    noted: np.ndarray
 
 
 def draw_batch(album: Album, recipe: Recipe, rng: np.random.Generator) -> Batch:
@@ -161,7 +166,18 @@ def draw_batch(album: Album, recipe: Recipe, rng: np.random.Generator) -> Batch:
                 facts = {PARTS[rng.integers(len(PARTS))]}
             region_facts.append(frozenset(facts))
     phrases = [_phrase(facts, rng, recipe) for facts in region_facts]
-    return Batch(album.images[chosen], boxes, [frozenset(n.values()) for n in noted], region_facts, captions, phrases)
+    contraries = [
+        [blur(_pick(words, rng), rng, recipe.words_dropped) for words in facts.values()]
+        for facts in IMAGE_PHRASES.values()
+    ]
+    index = [[_index(group, facts) for group in IMAGE_PHRASES] for facts in noted]
+    image_facts = [frozenset(facts.values()) for facts in noted]
+    return Batch(album.images[chosen], boxes, image_facts, region_facts, captions, phrases, contraries, np.array(index))
+
+
+def _index(group: str, noted: dict[str, str]) -> int:
+    """Number of the noted fact in its group, -1 where none is noted."""
+    return list(IMAGE_PHRASES[group]).index(noted[group]) if group in noted else -1
 
 
 def _caption(facts: dict[str, str], rng: np.random.Generator, recipe: Recipe) -> tuple[str, frozenset]:
@@ -274,6 +290,23 @@ def contrast(features: Tensor, texts: Tensor, match: Tensor, scale: Tensor) -> T
     return sum(losses) / 2
 
 
+def contradict(images: Tensor, texts: Tensor, noted: Tensor, scale: Tensor) -> Tensor:
+    """Cross-entropy of the noted fact against the others of its group; facts of a group weigh the same however rare.
+
+    Args:
+        images: (B, D), normalised.
+        texts: one for each fact of each group, in order, normalised.
+        noted: (B, groups) index in the group, -1 where nothing is noted.
+    """
+    logits = (scale * images @ texts.T).split([len(facts) for facts in IMAGE_PHRASES.values()], dim=1)
+    losses = []
+    for group, index in zip(logits, noted.T, strict=True):
+        group, index = group[index >= 0], index[index >= 0]
+        weight = 1 / torch.bincount(index, minlength=group.shape[1]).clamp_min(1).float()
+        losses.append(F.cross_entropy(group, index, weight))
+    return torch.stack(losses).mean()
+
+
 def fitting(noted: list[frozenset], texts: list[tuple[str, frozenset]]) -> Tensor:
     """(M, T) float: 1 where everything a text says is noted."""
     index = {fact: i for i, fact in enumerate(sorted(frozenset().union(*noted, *(said for _, said in texts))))}
@@ -288,11 +321,11 @@ def fitting(noted: list[frozenset], texts: list[tuple[str, frozenset]]) -> Tenso
 class Training:
     """Model, optimiser and the step both have reached."""
 
-    def __init__(self, recipe: Recipe):
+    def __init__(self, recipe: Recipe, device: str = "cpu"):
         torch.manual_seed(recipe.seed)
-        self.recipe, self.step = recipe, 0
+        self.recipe, self.step, self.device = recipe, 0, device
         config = json.loads((SYNTHCLIP / "open_clip_config.json").read_text())
-        self.model = open_clip.CLIP(**config["model_cfg"])
+        self.model = open_clip.CLIP(**config["model_cfg"]).to(device)
         self.teacher = Teacher("synthclip", self.model, **config["preprocess_cfg"], fingerprint="")
         self.tower = DenseTower(self.model.visual, "none")
         self.tokenize = open_clip.SimpleTokenizer(context_length=self.model.context_length)
@@ -319,21 +352,22 @@ class Training:
 
     def _loss(self, batch: Batch, rng: np.random.Generator) -> Tensor:
         images, boxes = augment(batch, rng)
-        texts = batch.captions + batch.phrases
+        contraries = [text for texts in batch.contraries for text in texts]
+        texts = [words for words, _ in batch.captions + batch.phrases] + contraries
         with torch.autocast("cpu", torch.bfloat16):
             pooled, patches = self.tower(self.teacher.normalise(images))
-            distinct, place = np.unique([words for words, _ in texts], return_inverse=True)
+            distinct, place = np.unique(texts, return_inverse=True)
             words = encode_texts(self.model, self.tokenize(distinct.tolist()))[torch.from_numpy(place)]
+        pooled = F.normalize(pooled.float(), dim=-1)
         regions = box_weights(boxes) @ F.normalize(patches.float().flatten(1, 2), dim=-1)
-        captions, phrases = words.float().split([len(batch.captions), len(batch.phrases)])
+        regions = F.normalize(regions.flatten(0, 1), dim=-1)
+        captions, phrases, contraries = words.float().split([len(batch.captions), len(batch.phrases), len(contraries)])
         scale = self.model.logit_scale.exp()
-        on_images = contrast(
-            F.normalize(pooled.float(), dim=-1), captions, fitting(batch.image_facts, batch.captions), scale
+        return (
+            contrast(pooled, captions, fitting(batch.image_facts, batch.captions), scale)
+            + contrast(regions, phrases, fitting(batch.region_facts, batch.phrases), scale)
+            + self.recipe.contrary_weight * contradict(pooled, contraries, torch.from_numpy(batch.noted), scale)
         )
-        on_regions = contrast(
-            F.normalize(regions.flatten(0, 1), dim=-1), phrases, fitting(batch.region_facts, batch.phrases), scale
-        )
-        return on_images + on_regions
 
     def _lr(self) -> float:
         recipe = self.recipe
@@ -353,7 +387,7 @@ class Training:
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint."""
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location=self.device, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
@@ -361,7 +395,9 @@ class Training:
     def export(self, path: Path) -> None:
         """Write the weights as open_clip reads them, in half precision."""
         with atomic_path(path) as temporary:
-            save_file({key: value.half().contiguous() for key, value in self.model.state_dict().items()}, temporary)
+            save_file(
+                {key: value.half().cpu().contiguous() for key, value in self.model.state_dict().items()}, temporary
+            )
 
 
 def examine(training: Training, album: Album, scenes: list[Scene]) -> Judgement:
@@ -375,12 +411,12 @@ def examine(training: Training, album: Album, scenes: list[Scene]) -> Judgement:
     return judge(rows, truth_of(scenes, vocabulary, GRID), vocabulary)
 
 
-def train(universes: list[Path], validation: Path, out: Path, recipe: Recipe) -> None:
+def train(universes: list[Path], validation: Path, out: Path, recipe: Recipe, device: str = "cpu") -> None:
     """Train, examine on the way, and write ``open_clip_model.safetensors`` into `out`; goes on from `out`'s checkpoint."""
     scenes = [scene for universe in universes for scene in read_scenes(universe).values()]
     unseen = list(read_scenes(validation).values())[::4]
     album, examined = Album(scenes), Album(unseen)
-    training, checkpoint = Training(recipe), out / "checkpoint.pt"
+    training, checkpoint = Training(recipe, device), out / "checkpoint.pt"
     if checkpoint.exists():
         training.resume(checkpoint)
     with meter("train SynthCLIP", recipe.steps, done=training.step, unit="steps") as progress:
@@ -406,8 +442,11 @@ def main() -> None:
     parser.add_argument("--validation", type=Path, required=True, help="another universe, to watch progress on")
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the weights")
     parser.add_argument("--steps", type=int, default=Recipe.steps)
+    parser.add_argument(
+        "--device", default="cpu", help="torch device; the recipe's noise and batches do not depend on it"
+    )
     arguments = parser.parse_args()
-    train(arguments.universes, arguments.validation, arguments.out, Recipe(steps=arguments.steps))
+    train(arguments.universes, arguments.validation, arguments.out, Recipe(steps=arguments.steps), arguments.device)
 
 
 if __name__ == "__main__":
