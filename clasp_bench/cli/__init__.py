@@ -16,7 +16,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Pre-train on unlabelled photos of people, transfer to human-centric tasks, and report one table. The order of work: synth (or your own photos), label, pretrain, transfer, report.",
+    help="Pre-train on unlabelled photos of people, transfer to human-centric tasks, and report one table. "
+    "The order of work: synth (or your own photos), label, pretrain, transfer, report.",
 )
 
 

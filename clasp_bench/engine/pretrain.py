@@ -1,6 +1,5 @@
 """Pre-training: a config, photos and labels in, a work folder with ``backbone.safetensors`` out."""
 
-import json
 import resource
 from copy import deepcopy
 from pathlib import Path
@@ -11,17 +10,17 @@ from mmengine.config import Config
 
 import clasp_bench
 from clasp_bench.data.images import list_images, names_digest
+from clasp_bench.engine.claim import claim
 from clasp_bench.engine.config import load_config
 from clasp_bench.engine.contract import save_weights
 from clasp_bench.engine.hooks import wall_seconds
 from clasp_bench.engine.runner import build_runner
 from clasp_bench.errors import ConfigError
-from clasp_bench.files import digest, write_text
+from clasp_bench.files import digest
 from clasp_bench.registry import MODELS
 from clasp_bench.teacher import LabelStore
 
 WEIGHTS = "backbone.safetensors"
-IDENTITY = "run.json"
 TAKES_LABELS = "num_parts"  # a method whose config lacks it reads no labels
 
 
@@ -62,7 +61,7 @@ def pretrain(config: Config, work_dir: str | Path, resume: bool) -> Path:
     work_dir = Path(work_dir)
     identity = run_identity(config)
     weights = work_dir / WEIGHTS
-    _claim(work_dir, identity, resume)
+    claim(work_dir, identity, resume)
     if weights.is_file():
         return weights
 
@@ -104,27 +103,6 @@ def run_identity(config: Config) -> dict[str, Any]:
         "labels": labels and {key: labels[key] for key in ("teacher", "fingerprint")},
         "seed": config.get("seed", 0),
     }
-
-
-def _claim(work_dir: Path, identity: dict[str, Any], resume: bool) -> None:
-    """Make the work folder this run's.
-
-    Raises:
-        ConfigError: it holds another run, or this one and `resume` is not set.
-    """
-    marker = work_dir / IDENTITY
-    if not marker.is_file():
-        write_text(marker, json.dumps(identity, indent=1))
-        return
-    before = json.loads(marker.read_text())
-    if differing := [key for key in identity if identity[key] != before.get(key)]:
-        raise ConfigError(
-            f"{work_dir}: holds a run with another {', '.join(differing)}; give another --work-dir or remove it"
-        )
-    if not resume:
-        raise ConfigError(
-            f"{work_dir}: holds this run already; add --resume to go on with it, or give another --work-dir"
-        )
 
 
 def _plain_backbone(config: Config) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,11 +12,12 @@ import torch
 from mmengine.config import Config
 from mmengine.model import is_model_wrapper
 
+from clasp_bench.engine.claim import claim
 from clasp_bench.engine.config import load_config
 from clasp_bench.engine.contract import read_header
 from clasp_bench.engine.runner import build_runner
 from clasp_bench.errors import ConfigError, ContractError, DataError
-from clasp_bench.files import digest, digest_file, write_text
+from clasp_bench.files import digest, digest_file
 from clasp_bench.models.moe import PCMoE
 from clasp_bench.registry import DATASETS
 from clasp_bench.suite.record import (
@@ -33,7 +35,6 @@ from clasp_bench.tasks import Task, find_task
 
 CONFIGS = Path(__file__).parents[2] / "configs/transfer"
 RANDOM = "random"
-IDENTITY = "run.json"
 TIMED_STEPS = 3
 MUST_AGREE = ("type", "arch", "patch_size")  # of the backbone, between config and weights
 
@@ -155,7 +156,7 @@ def run(transfer: Transfer, work_dir: str | Path, resume: bool) -> Outcome:
         ConfigError: `work_dir` holds another run, or this one and `resume` is not set.
     """
     started = time.monotonic()
-    _claim(Path(work_dir), transfer.identity, resume)
+    claim(work_dir, transfer.identity, resume)
     runner = build_runner(transfer.config, work_dir, f"transfer {transfer.name} from {transfer.method}", resume)
     runner.train()
     scored = runner.test()
@@ -288,28 +289,10 @@ def _world(root: Path) -> str:
 
 def _recipe(config: Config) -> str:
     """Text of a config without the folders it reads, which may move."""
-    recipe = config.copy()
+    recipe = deepcopy(config)
     for loader in (recipe.train_dataloader, recipe.test_dataloader):
         loader.dataset.root = None
     return recipe.pretty_text
-
-
-def _claim(work_dir: Path, identity: dict[str, Any], resume: bool) -> None:
-    """Make the work folder this run's."""
-    marker = work_dir / IDENTITY
-    if not marker.is_file():
-        write_text(marker, json.dumps(identity, indent=1) + "\n")
-        return
-    before = json.loads(marker.read_text())
-    differing = [key for key in identity if identity[key] != before.get(key)]
-    if differing:
-        raise ConfigError(
-            f"{work_dir}: holds a run with another {' and '.join(differing)}; give another --work-dir or remove it"
-        )
-    if not resume:
-        raise ConfigError(
-            f"{work_dir}: holds this run already; add --resume to go on with it, or give another --work-dir"
-        )
 
 
 def _idle(experts: PCMoE) -> int:

@@ -48,7 +48,7 @@ def test_a_misspelt_key_is_named_with_its_place_and_the_nearest_one(tmp_path, te
 def test_options_override_known_keys_only():
     config = load_config(CLASP, ["optim_wrapper.optimizer.lr=0.5", "train_cfg.max_iters=7"])
     assert config.optim_wrapper.optimizer.lr == 0.5 and config.train_cfg.max_iters == 7
-    with pytest.raises(ConfigError, match="no key 'optim_wrapper.optimizer.rl'"):
+    with pytest.raises(ConfigError, match=r"no key 'optim_wrapper\.optimizer\.rl'"):
         load_config(CLASP, ["optim_wrapper.optimizer.rl=0.5"])
     with pytest.raises(ConfigError, match="write key=value"):
         load_config(CLASP, ["seed"])

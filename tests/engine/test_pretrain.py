@@ -70,7 +70,7 @@ def test_a_finished_run_is_returned_and_another_run_in_its_place_refused(tmp_pat
     again = run_cli(*arguments, check=False)
     assert again.returncode == 2 and "holds this run already; add --resume" in again.stderr
     other = run_cli(*arguments, "--resume", "--seed", "5", check=False)
-    assert other.returncode == 2 and "another config, seed" in other.stderr.replace("\n", " ")
+    assert other.returncode == 2 and "another config and seed" in other.stderr.replace("\n", " ")
     assert "Traceback" not in again.stderr + other.stderr
 
 

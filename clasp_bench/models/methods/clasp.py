@@ -18,8 +18,8 @@ class CLASP(SelfSupervised):
     """CLIP-guided adaptable self-supervised learning (reconstruction).
 
     Source: Luo et al., "CLIP-Guided Adaptable Self-Supervised Learning for Human-Centric Visual Tasks", arXiv 2601.13133. Its abstract gives
-    the three ideas (labels of parts and attributes from CLIP, a prompt-controlled mixture of experts, both label levels at once); architecture, losses
-    and schedule are our reconstruction. The blocks before the experts run once for a view, the tail once a prompt:
+    the three ideas (labels of parts and attributes from CLIP, a prompt-controlled mixture of experts, both label levels at once);
+    architecture, losses and schedule are our reconstruction. The blocks before the experts run once for a view, the tail once a prompt:
 
     * instance prompt: self-distillation over all views (DINO, eq. 1-2 and section 3.1);
     * part prompt: cross-entropy of each patch of the global views to its part label, weighted by the label's confidence;
