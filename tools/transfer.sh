@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Fine-tune weights on a task, score them and write the record.
-#   tools/transfer.sh TASK --weights FILE|random [options of `clasp-bench transfer`]
-#   tools/transfer.sh reid --weights runs/clasp/backbone.safetensors --data universe
+# Fine-tune weights on a task, score them and write the record: tools/transfer.sh TASK --weights FILE|random [options of `clasp-bench transfer`]
+#
+#   tools/transfer.sh reid --weights work/synthped-quick/pretrain/CLASP/backbone.safetensors
+#   tools/transfer.sh attribute --weights random --data UNIVERSE --seed 1
 set -euo pipefail
-root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-if [[ ! -x "$root/.venv/bin/python" ]]; then
-    echo "error: $root/.venv is not there; set it up with tools/install.sh" >&2
-    exit 2
+root=$(cd "$(dirname "$0")/.." && pwd)
+if [ $# -lt 1 ] || [ "$1" = -h ] || [ "$1" = --help ]; then
+  sed -n '2,5s/^# \{0,1\}//p' "$0"
+  exit 0
 fi
-exec "$root/.venv/bin/python" -m clasp_bench transfer "$@"
+bash "$root/tools/install.sh"
+exec "$root/.venv/bin/clasp-bench" transfer "$@"

@@ -6,11 +6,17 @@ import typer
 
 def pretrain(
     config: Annotated[Path, typer.Argument(help="Config in configs/pretrain/METHOD/.")],
-    data: Annotated[Path, typer.Option(help="Folder of photos, at any depth; no labels needed.")],
     work_dir: Annotated[Path, typer.Option(help="Folder for checkpoints, logs and backbone.safetensors.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of photos, at any depth; default: the config's.", show_default=False),
+    ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option(help="Label store of `clasp-bench label` for these photos, for methods that learn from labels."),
+        typer.Option(
+            help="Label store of `clasp-bench label` for these photos, for methods that learn from labels; default: the config's.",
+            show_default=False,
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in the work folder.")

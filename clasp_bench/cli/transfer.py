@@ -29,7 +29,7 @@ def transfer(
     work_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of checkpoints and logs; default: runs/transfer/<task>/<digest of the run>.",
+            help="Folder of checkpoints and logs; default: work/transfer/<task>/<digest of the run>.",
             show_default=False,
         ),
     ] = None,
@@ -58,7 +58,7 @@ def transfer(
 ) -> None:
     """Fine-tune weights on a task and score the last checkpoint on its test split.
 
-    Example: `clasp-bench transfer reid --weights runs/clasp/backbone.safetensors --data universe`
+    Example: `clasp-bench transfer reid --weights work/synthped-quick/pretrain/CLASP/backbone.safetensors`
 
     Tasks: `reid` (Market-1501's layout; mAP and CMC) and `attribute` (PA-100K's layout; mA and F1). Data in the official layout
     of a task are read as they are; for a SynthPed universe give its root. The test split is scored once, at the end.
@@ -67,7 +67,7 @@ def transfer(
     from clasp_bench.tasks import run
 
     prepared = run.prepare(task, weights, config, data, seed, held_out, option or [])
-    work_dir = work_dir or Path("runs/transfer", task, run.identity_digest(prepared)[:12])
+    work_dir = work_dir or Path("work/transfer", task, run.identity_digest(prepared)[:12])
     if dry_run:
         typer.echo(run.outline(prepared))
         return

@@ -1,6 +1,7 @@
 """Pre-training: a config, photos and labels in, a work folder with ``backbone.safetensors`` out."""
 
 import resource
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,16 @@ TAKES_LABELS = "num_parts"  # a method whose config lacks it reads no labels
 
 
 def prepare(
-    config_path: str | Path, photos: str | Path, labels: str | Path | None, seed: int | None, options: list[str]
+    config_path: str | Path,
+    photos: str | Path | None = None,
+    labels: str | Path | None = None,
+    seed: int | None = None,
+    options: Sequence[str] = (),
 ) -> Config:
-    """Read a config and put the photos, the labels' classes and the seed where they belong.
+    """Read a config and put the photos, the labels with their classes and the seed where they belong.
 
+    Args:
+        photos, labels: In place of the config's folder of photos and label store.
     Raises:
         ConfigError: an unknown key, or a method that needs labels without a store.
         DataError, LabelMismatch: see `Photos`.
@@ -36,17 +43,22 @@ def prepare(
     config = load_config(config_path, options)
     if seed is not None:
         config.seed = seed
-    config.train_dataloader.dataset.root = str(photos)
-    if TAKES_LABELS in config.model:
-        if labels is None:
-            raise ConfigError(
-                f"{config_path}: {config.model.type.__name__} learns from labels; make them with `clasp-bench label` and give --labels"
-            )
-        store = LabelStore.open(labels)
-        store.check(list_images(photos))
-        config.train_dataloader.dataset.labels = str(labels)
-        config.model.num_parts = len(store.meta["parts"])
-        config.model.attribute_groups = [len(classes) for classes in store.meta["attribute_groups"].values()]
+    data = config.train_dataloader.dataset
+    data.root = str(photos or data.root)
+    names = list_images(data.root)
+    if TAKES_LABELS not in config.model:
+        data.labels = None
+        return config
+    data.labels = str(labels or ("" if photos else data.labels or ""))
+    if not data.labels:
+        raise ConfigError(
+            f"{config_path}: {config.model.type.__name__} learns from labels; make them with "
+            f"`clasp-bench label {data.root} --out LABELS` and give --labels LABELS"
+        )
+    store = LabelStore.open(data.labels)
+    store.check(names)
+    config.model.num_parts = len(store.meta["parts"])
+    config.model.attribute_groups = [len(classes) for classes in store.meta["attribute_groups"].values()]
     return config
 
 

@@ -14,8 +14,8 @@ train_cfg = dict(type=IterBasedTrainLoop, max_iters=1000)
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,
-    # `clasp-bench pretrain` puts the folder of photos into root, and the label store for methods that learn from one
-    dataset=dict(type=Photos, root=None, labels=None, size=(128, 64)),
+    # root is where `make bench` renders to; `clasp-bench pretrain` puts --data in its place, and --labels for methods that learn from labels
+    dataset=dict(type=Photos, root="work/synthped-quick/universe/photos", labels=None, size=(128, 64)),
     sampler=dict(type=InfiniteSampler, shuffle=True),
     collate_fn=dict(type=whole_batch),
 )

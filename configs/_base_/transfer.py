@@ -12,7 +12,6 @@ from clasp_bench.models.backbones import CLASPViT
 from clasp_bench.models.transfer import TransferModel
 
 seed = 0
-default_scope = "clasp_bench"
 
 model = dict(
     type=TransferModel,

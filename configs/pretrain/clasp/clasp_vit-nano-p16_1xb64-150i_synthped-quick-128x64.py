@@ -3,31 +3,10 @@
 from mmengine.config import read_base
 
 with read_base():
+    from ..._base_.clasp_vit_nano import *
     from ..._base_.pretrain import *
 
-from clasp_bench.data.multicrop import MultiCropPreprocessor
-from clasp_bench.models import CLASP, CLASPViT
-
+train_dataloader["dataset"].update(labels="work/synthped-quick/labels")
 train_cfg.update(max_iters=150)
 param_scheduler[0].update(end=15)
 param_scheduler[1].update(begin=15, end=150)
-
-model = dict(
-    type=CLASP,
-    backbone=dict(
-        type=CLASPViT, arch="nano", img_size=(128, 64), patch_size=16, moe=dict(num_layers=2, num_experts=4, top_k=1)
-    ),
-    data_preprocessor=dict(
-        type=MultiCropPreprocessor,
-        global_crops=dict(count=2, size=(128, 64), scale=(0.5, 1.0)),
-        local_crops=dict(count=4, size=(64, 32), scale=(0.08, 0.4)),
-        patch_size=16,
-        color_jitter=(0.4, 0.4, 0.2, 0.05),
-        gray=0.1,
-    ),
-    # classes of the labels: `clasp-bench pretrain` fills them in from the store
-    num_parts=None,
-    attribute_groups=None,
-    projection=dict(prototypes=1024, hidden=256, bottleneck=64),
-    ema_momentum=0.99,
-)

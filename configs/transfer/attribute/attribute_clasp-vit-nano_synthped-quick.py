@@ -11,12 +11,12 @@ from clasp_bench.data.pa100k import PA100K
 from clasp_bench.evaluation.attribute import AttributeMetric
 from clasp_bench.models.heads import AttributeHead
 
-# `clasp-bench transfer` puts the folder of data into root and the share of positives into the head
+# root is where `make bench` renders to; --data replaces it. `clasp-bench transfer` puts the share of positives into the head
 model.update(dict(head=dict(type=AttributeHead, in_channels=256)))
 
 train_dataloader.update(
-    dataset=dict(type=PA100K, root="data/synthped-quick", split="trainval", size=(128, 64), keep_decoded=True),
+    dataset=dict(type=PA100K, root="work/synthped-quick/universe", split="trainval", size=(128, 64), keep_decoded=True),
     sampler=dict(type=InfiniteSampler, shuffle=True),
 )
-test_dataloader.update(dataset=dict(type=PA100K, root="data/synthped-quick", split="test", size=(128, 64)))
+test_dataloader.update(dataset=dict(type=PA100K, root="work/synthped-quick/universe", split="test", size=(128, 64)))
 test_evaluator = dict(type=AttributeMetric)

@@ -10,13 +10,15 @@ from clasp_bench.data.samplers import IdentitySampler
 from clasp_bench.evaluation.reid import ReIDMetric
 from clasp_bench.models.heads import BNNeckHead
 
-# `clasp-bench transfer` puts the folder of data into root and the number of people into the head
+# root is where `make bench` renders to; --data replaces it. `clasp-bench transfer` puts the number of people into the head
 model.update(dict(head=dict(type=BNNeckHead, in_channels=256)))
 model["data_preprocessor"].update(erase=0.5)
 
 train_dataloader.update(
-    dataset=dict(type=Market1501, root="data/synthped-quick", split="train", size=(128, 64), keep_decoded=True),
+    dataset=dict(
+        type=Market1501, root="work/synthped-quick/universe", split="train", size=(128, 64), keep_decoded=True
+    ),
     sampler=dict(type=IdentitySampler, people=16, photos=4),
 )
-test_dataloader.update(dataset=dict(type=Market1501, root="data/synthped-quick", split="test", size=(128, 64)))
+test_dataloader.update(dataset=dict(type=Market1501, root="work/synthped-quick/universe", split="test", size=(128, 64)))
 test_evaluator = dict(type=ReIDMetric)
