@@ -110,16 +110,14 @@ def hold_out(train: Sightings) -> tuple[Sightings, Sightings, Sightings]:
     """Set every fifth person of train aside, to choose settings on: the test split is never looked at for that.
 
     Returns:
-        What is left to train on; as queries the first sighting of each held-out person by each camera; as gallery the
-        rest of the held-out sightings.
+        What is left to train on; as queries the first sighting of each held-out person by each camera; as gallery all their
+        sightings (a query's own photo is of its own camera, and so never ranked).
     """
     people = np.unique(train.person_ids)
     held = np.isin(train.person_ids, people[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY])
     aside = train.take(held)
     _, first = np.unique(np.stack([aside.person_ids, aside.camera_ids]), axis=1, return_index=True)
-    is_query = np.zeros(len(aside), dtype=bool)
-    is_query[first] = True
-    return train.take(~held), aside.take(is_query), aside.take(~is_query)
+    return train.take(~held), aside.take(np.sort(first)), aside
 
 
 @DATASETS.register_module()

@@ -52,7 +52,7 @@ def test_training_labels_count_people_from_zero(root):
 def test_held_out_people_are_not_trained_on_and_have_a_query_for_each_camera(root):
     fit, held = Market1501(root, "fit", size=(16, 8)), Market1501(root, "held_out", size=(16, 8))
     assert set(fit.people.tolist()) == {2, 3, 4, 5, 7, 8, 9, 10} and set(held.people.tolist()) == {6, 11}
-    assert held.num_query == 4 and len(held) == 8
+    assert held.num_query == 4 and len(held) == 4 + 8
     query = {(held.person_ids[i], held.camera_ids[i]) for i in range(4)}
     assert query == {(6, 1), (6, 2), (11, 1), (11, 2)}
 
