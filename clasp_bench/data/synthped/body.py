@@ -4,6 +4,7 @@ Legend: N vertices, F faces, B bones. Axes as in Anny: x to the person's left, y
 Anny itself (torch) runs once; its arrays are kept beside its own cache, so that workers need NumPy alone.
 """
 
+import os
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -32,9 +33,9 @@ def _limb_of_bone(bone: str) -> int:
 
 
 def _cache_file() -> Path:
-    from anny.paths import get_anny_cache_path
-
-    return Path(get_anny_cache_path()) / f"clasp-bench-body-{TOPOLOGY}-anny{version('anny')}-v{ARRAYS_VERSION}.npz"
+    # Anny's own rule, without importing Anny: that would bring torch into every worker and take seconds.
+    folder = Path(os.getenv("ANNY_CACHE_DIR", str(Path.home() / ".cache" / "anny")))
+    return folder / f"clasp-bench-body-{TOPOLOGY}-anny{version('anny')}-v{ARRAYS_VERSION}.npz"
 
 
 def _export_anny(path: Path) -> None:

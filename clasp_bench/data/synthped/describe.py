@@ -9,7 +9,7 @@ from clasp_bench.data.synthped.wardrobe import Garment, Person
 
 # Smallest share of a picture's samples at which a thing counts as seen (0.0015 is 12 pixels of 128 x 64).
 SEEN = 0.0015
-SEEN_GLASSES = 0.0003
+SEEN_GLASSES = 0.0006
 _AGE = {"child": "AgeLess18", "adult": "Age18-60", "senior": "AgeOver60"}
 _UPPER_PATTERN = {"stripes": "UpperStride", "logo": "UpperLogo", "plaid": "UpperPlaid", "splice": "UpperSplice"}
 _LOWER = {"trousers": "Trousers", "jeans": "Trousers", "shorts": "Shorts", "skirt": "Skirt&Dress"}

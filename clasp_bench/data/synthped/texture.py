@@ -217,9 +217,9 @@ def paint(material, limb, p, straps, out):
             x, z = abs(p[0]), p[2]
             if p[1] < -0.125 and x < 0.026 and abs(z - 0.833 - 0.12 * x) < 0.010 - 0.2 * x:
                 pick = 1
-            elif 0.012 < x < 0.046 and abs(z - 0.925 + 6.0 * (x - 0.03) ** 2) < 0.0045:
-                pick = 2
-            elif material[FORM] > 0 and z < 0.855 and p[1] < -0.06:
+            elif (0.012 < x < 0.046 and abs(z - 0.925 + 6.0 * (x - 0.03) ** 2) < 0.0045) or (
+                material[FORM] > 0 and z < 0.855 and p[1] < -0.06
+            ):
                 pick = 2
             elif abs(x - 0.031) < 0.016 and abs(z - 0.905) < 0.011:
                 tint = np.float32(0.82)

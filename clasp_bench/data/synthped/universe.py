@@ -195,7 +195,7 @@ def _png(classes) -> bytes:
 _studio: _Studio | None = None
 
 
-def _open_studio(*arguments) -> None:
+def open_studio(*arguments) -> None:
     """Set a worker process up: an interruption is the main process's to answer, and its death is ours too."""
     global _studio
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -208,7 +208,8 @@ def _follow_parent() -> None:
     os._exit(1)
 
 
-def _photograph(assignment: Assignment) -> tuple[int, list[dict]]:
+def photograph(assignment: Assignment) -> tuple[int, list[dict]]:
+    """Take one person's pictures in a worker process that `open_studio` has set up."""
     return assignment.person, _studio.photograph(assignment)
 
 
@@ -230,9 +231,9 @@ def generate(out: str | Path, scale: str = "quick", seed: int = 0, workers: int 
     identity = {"generator": GENERATOR, "seed": seed, "scale": scale}
     if _finished(out, identity):
         return out
-    done = _open_journal(out, identity)
     assignments = plan(seed, SCALES[scale])
-    _make_folders(out, assignments)
+    make_folders(out, assignments)
+    done = _open_journal(out, identity)
     waiting = [assignment for assignment in assignments if assignment.person not in done]
     total = sum(len(assignment.shots) for assignment in assignments)
     behind = sum(len(records) for records in done.values())
@@ -241,13 +242,13 @@ def generate(out: str | Path, scale: str = "quick", seed: int = 0, workers: int 
     BodyModel()  # builds Anny's cache once, before the workers need it
     workers = max(1, min(workers or os.cpu_count() or 1, len(waiting)))
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, _open_studio, (seed, str(out), SCALES[scale].size))
+    pool = ProcessPoolExecutor(workers, context, open_studio, (seed, str(out), SCALES[scale].size))
     try:
         with (
             open(out / JOURNAL, "a") as journal,
             meter(f"SynthPed {scale} {seed}", total, behind, unit="photos") as shown,
         ):
-            for person, records in pool.map(_photograph, waiting, chunksize=2):
+            for person, records in pool.map(photograph, waiting, chunksize=2):
                 done[person] = records
                 journal.write(json.dumps({"person": person, "records": records}) + "\n")
                 journal.flush()
@@ -299,7 +300,8 @@ def _open_journal(out: Path, identity: dict) -> dict[int, list[dict]]:
     return {entry["person"]: entry["records"] for entry in map(json.loads, whole)}
 
 
-def _make_folders(out: Path, assignments: list[Assignment]) -> None:
+def make_folders(out: Path, assignments: list[Assignment]) -> None:
+    """Make every folder that the pictures of `assignments` go to."""
     folders = {Path(name).parent for a in assignments for s in a.shots for name in (s.file, s.mask, *s.links)}
     try:
         for folder in sorted(folders):
