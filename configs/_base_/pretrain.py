@@ -1,14 +1,16 @@
-"""What every pre-training shares: photos in random order without end, AdamW with warm-up and cosine, checkpoints that can be resumed."""
+"""What every pre-training shares: photos in random order without end, AdamW with warm-up and cosine."""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .runtime import *
 
 from mmengine.dataset import InfiniteSampler
-from mmengine.hooks import CheckpointHook, IterTimerHook, LoggerHook, ParamSchedulerHook, RuntimeInfoHook
 from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
 from mmengine.runner import IterBasedTrainLoop
 from torch.optim import AdamW
 
 from clasp_bench.data.photos import Photos, whole_batch
-
-seed = 0
 
 train_cfg = dict(type=IterBasedTrainLoop, max_iters=1000)
 train_dataloader = dict(
@@ -38,13 +40,3 @@ param_scheduler = [
     dict(type=LinearLR, start_factor=0.01, by_epoch=False, begin=0, end=100),
     dict(type=CosineAnnealingLR, eta_min=1e-6, by_epoch=False, begin=100),
 ]
-
-default_hooks = dict(
-    runtime_info=dict(type=RuntimeInfoHook),
-    timer=dict(type=IterTimerHook),
-    param_scheduler=dict(type=ParamSchedulerHook),
-    logger=dict(type=LoggerHook, interval=10, log_metric_by_epoch=False),
-    checkpoint=dict(type=CheckpointHook, by_epoch=False, interval=50, max_keep_ckpts=2),
-    sampler_seed=None,
-)
-log_processor = dict(by_epoch=False)

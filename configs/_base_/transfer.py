@@ -1,7 +1,11 @@
 """What every transfer shares: a nano Vision Transformer on 128x64 crops, AdamW with warm-up and cosine, the last checkpoint scored once."""
 
+from mmengine.config import read_base
+
+with read_base():
+    from .runtime import *
+
 from mmengine.dataset import DefaultSampler
-from mmengine.hooks import CheckpointHook, IterTimerHook, LoggerHook, ParamSchedulerHook, RuntimeInfoHook
 from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
 from mmengine.runner import IterBasedTrainLoop, TestLoop
 from torch.optim import AdamW
@@ -10,8 +14,6 @@ from torch.utils.data import default_collate
 from clasp_bench.data.augment import CropPreprocessor
 from clasp_bench.models.backbones import CLASPViT
 from clasp_bench.models.transfer import TransferModel
-
-seed = 0
 
 model = dict(
     type=TransferModel,
@@ -45,13 +47,3 @@ param_scheduler = [
     dict(type=LinearLR, start_factor=0.01, by_epoch=False, end=15),
     dict(type=CosineAnnealingLR, eta_min=1e-6, by_epoch=False, begin=15, end=150),
 ]
-
-default_hooks = dict(
-    runtime_info=dict(type=RuntimeInfoHook),
-    timer=dict(type=IterTimerHook),
-    param_scheduler=dict(type=ParamSchedulerHook),
-    logger=dict(type=LoggerHook, interval=10, log_metric_by_epoch=False),
-    checkpoint=dict(type=CheckpointHook, by_epoch=False, interval=50, max_keep_ckpts=1),
-    sampler_seed=None,
-)
-log_processor = dict(by_epoch=False)

@@ -1,0 +1,15 @@
+"""Hooks that every run has; checkpoints that can be resumed."""
+
+from mmengine.hooks import CheckpointHook, IterTimerHook, LoggerHook, ParamSchedulerHook, RuntimeInfoHook
+
+seed = 0
+
+default_hooks = dict(
+    runtime_info=dict(type=RuntimeInfoHook),
+    timer=dict(type=IterTimerHook),
+    param_scheduler=dict(type=ParamSchedulerHook),
+    logger=dict(type=LoggerHook, interval=10, log_metric_by_epoch=False),
+    checkpoint=dict(type=CheckpointHook, by_epoch=False, interval=50, max_keep_ckpts=2),
+    sampler_seed=None,
+)
+log_processor = dict(by_epoch=False)
