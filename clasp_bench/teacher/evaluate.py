@@ -23,12 +23,12 @@ class Truth:
     Attributes:
         parts: the part that fills most of each cell of the grid, (n, h, w) uint8.
         attributes: whether each class of each group is present, (n, A) bool.
-        known: whether the truth says anything about that class, (A,) bool.
+        names: for each class the truth that says it is present, as in the vocabulary; None where there is none. (A,)
     """
 
     parts: np.ndarray
     attributes: np.ndarray
-    known: np.ndarray
+    names: list[str | None]
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Judgement:
     Attributes:
         part_iou: part to intersection over union in [0, 1], over the cells of all images.
         part_calibration_error: mean gap between confidence and accuracy of cells, in [0, 1].
-        balanced_accuracy: "group: class" to the mean of sensitivity and specificity in [0, 1], for classes that the truth knows and
-            that some images have and others have not.
-        group_recall: group to the mean recall of its classes in [0, 1].
+        balanced_accuracy: PA-100K attribute to the mean of sensitivity and specificity in [0, 1], where some images have it and
+            others have not.
+        group_recall: group to the mean recall in [0, 1] of its classes that the truth knows and some images have.
     """
 
     part_iou: dict[str, float]
@@ -55,7 +55,7 @@ class Judgement:
 
     @property
     def mean_balanced_accuracy(self) -> float:
-        """Mean over classes."""
+        """Mean over attributes."""
         return float(np.mean(list(self.balanced_accuracy.values())))
 
     def table(self) -> str:
@@ -81,14 +81,15 @@ def judge(rows: LabelRows, truth: Truth, vocabulary: Vocabulary) -> Judgement:
     for group, classes in vocabulary.attribute_groups.items():
         columns = slice(start, start := start + len(classes))
         chosen = rows.attributes[valid, columns].argmax(axis=1)
-        present = truth.attributes[valid, columns]
         recalls = []
-        for index, name in enumerate(classes):
-            yes, no = present[:, index], ~present[:, index]
-            if truth.known[columns][index] and yes.any() and no.any():
-                sensitivity, specificity = (chosen[yes] == index).mean(), (chosen[no] != index).mean()
-                balanced[f"{group}: {name}"] = float((sensitivity + specificity) / 2)
-                recalls.append(sensitivity)
+        for index, (name, present) in enumerate(
+            zip(truth.names[columns], truth.attributes[valid, columns].T, strict=True)
+        ):
+            if name is None or not present.any():
+                continue
+            recalls.append((chosen[present] == index).mean())
+            if name in ATTRIBUTES and not present.all():
+                balanced[name] = float((recalls[-1] + (chosen[~present] != index).mean()) / 2)
         if recalls:
             recall[group] = float(np.mean(recalls))
     confidence = rows.part_confidence[valid].ravel()
@@ -173,7 +174,7 @@ def truth_of(scenes: Sequence[Scene], vocabulary: Vocabulary, grid: tuple[int, i
     entries = [entry for group in vocabulary.attributes.values() for entry in group.values()]
     attributes = np.array([[_holds(scene, entry.truth) for entry in entries] for scene in scenes])
     parts = np.stack([_majority(part_of[scene.mask], grid, len(vocabulary.parts)) for scene in scenes])
-    return Truth(parts, attributes, np.array([entry.truth is not None for entry in entries]))
+    return Truth(parts, attributes, [entry.truth for entry in entries])
 
 
 def _holds(scene: Scene, truth: str | None) -> bool:

@@ -47,6 +47,8 @@ class Labeller:
         self.scale = teacher.model.logit_scale.exp().item()
         parts = [part.phrases for part in vocabulary.parts.values()]
         classes = [entry.phrases for group in vocabulary.attributes.values() for entry in group.values()]
+        shares = torch.tensor([part.share or 1.0 for part in vocabulary.parts.values()])
+        self.part_prior = shares.log().to(teacher.model.logit_scale.device)
         self.phrase_counts = [len(phrases) for phrases in parts]
         self.part_text = _encode(teacher, vocabulary.part_templates, [[phrase] for part in parts for phrase in part])
         self.attribute_text = _encode(teacher, vocabulary.attribute_templates, classes)
@@ -84,7 +86,7 @@ class Labeller:
         x = self.teacher.normalise(images)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
             pooled, patches = self.tower(x)
-        parts = self._part_scores(patches.float()).softmax(dim=-1)  # (B, h, w, P)
+        parts = (self._part_scores(patches.float()) + self.part_prior).softmax(dim=-1)  # (B, h, w, P)
         confidence, part = parts.max(dim=-1)
         scores = self.scale * torch.nn.functional.normalize(pooled.float(), dim=-1) @ self.attribute_text.T
         groups = [group.softmax(dim=-1) for group in scores.split(self.group_sizes, dim=-1)]

@@ -24,10 +24,13 @@ class Part(_Strict):
 
     Attributes:
         phrases: what it is called; a patch's score is the best over them.
+        share: about what share of a photo's patches shows it; scores are raised by its logarithm (a contrastive teacher's own scores are
+            as if all parts were as common). Given for all parts or for none.
         lip: LIP classes that belong to it, for judging labels against masks.
     """
 
     phrases: list[str] = Field(min_length=1)
+    share: float | None = Field(None, gt=0, lt=1)
     lip: list[str] = []
 
 
@@ -67,6 +70,14 @@ class Vocabulary(_Strict):
             if len(classes) < 2:
                 raise ValueError(f"the group {group!r} needs two classes or more, to choose between")
         return groups
+
+    @field_validator("parts")
+    @classmethod
+    def _shares_for_all_or_none(cls, parts: dict[str, Part]) -> dict[str, Part]:
+        without = [name for name, part in parts.items() if part.share is None]
+        if 0 < len(without) < len(parts):
+            raise ValueError(f"{without[0]!r} has no share while other parts have one; give all of them or none")
+        return parts
 
     @model_validator(mode="after")
     def _no_phrase_twice(self) -> "Vocabulary":

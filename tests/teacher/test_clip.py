@@ -13,6 +13,7 @@ from clasp_bench.errors import ConfigError, DataError
 from clasp_bench.teacher import clip, load_vocabulary
 from clasp_bench.teacher.clip import load_teacher
 from clasp_bench.teacher.labeller import Labeller, Settings
+from clasp_bench.teacher.vocabulary import Vocabulary
 from tests.teacher.conftest import SMALL_CLIP
 
 
@@ -83,6 +84,21 @@ def test_weights_of_another_model_and_broken_files_are_refused(tmp_path, small_a
     for file in ("other.safetensors", "broken.safetensors"):
         with pytest.raises(DataError, match=f"{file}: cannot be loaded as weights of {small_architecture}"):
             load_teacher(f"{small_architecture}:{tmp_path / file}")
+
+
+def test_parts_that_are_common_are_chosen_sooner(tmp_path, small_architecture, clip_model):
+    save_file(clip_model.state_dict(), tmp_path / "w.safetensors")
+    teacher = load_teacher(f"{small_architecture}:{tmp_path / 'w.safetensors'}")
+    content = load_vocabulary().model_dump()
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 256, 128, 3), dtype=np.uint8)
+    confidence = []
+    for share in (0.1, 0.5):
+        for part in content["parts"].values():
+            part["share"] = 0.1
+        content["parts"]["feet"]["share"] = share
+        rows = Labeller(teacher, Vocabulary.model_validate(content), Settings()).label(pixels)
+        confidence.append((rows.parts == 6).mean())
+    assert confidence[0] < confidence[1]
 
 
 class Trap:

@@ -37,7 +37,7 @@ def rows_of(parts, hat, valid=None):
 def truth(parts, hat):
     hat = np.asarray(hat, bool)
     attributes = np.stack([np.zeros_like(hat), hat], axis=1)
-    return Truth(np.asarray(parts, np.uint8).reshape(len(hat), 1, 2), attributes, np.array([False, True]))
+    return Truth(np.asarray(parts, np.uint8).reshape(len(hat), 1, 2), attributes, [None, "Hat"])
 
 
 def test_scores_by_hand():
@@ -47,7 +47,7 @@ def test_scores_by_hand():
     # background: 2 of 2 + 1 false + 1 missed; head: 2 right, 1 false, 1 missed.
     assert found.part_iou == pytest.approx({"background": 2 / 4, "head": 2 / 4})
     assert found.part_miou == pytest.approx(0.5)
-    assert found.balanced_accuracy == pytest.approx({"hat: hat": (1 + 1 / 2) / 2})
+    assert found.balanced_accuracy == pytest.approx({"Hat": (1 + 1 / 2) / 2})
     assert found.group_recall == pytest.approx({"hat": 1.0})
     assert found.part_calibration_error == pytest.approx(abs(0.75 - 4 / 6))
     assert "part mIoU 0.500" in found.table()
@@ -108,7 +108,7 @@ def test_truth_of_scenes_in_the_vocabularys_terms(universe):
         "lower colour: navy",
     } <= first
     assert {"gender: woman", "view: back", "coat: long coat", "upper colour: black", "lower colour: red"} <= second
-    assert not known.known[classes.index("upper pattern: plain top")]
+    assert known.names[classes.index("upper pattern: plain top")] is None
 
 
 def test_coarser_and_finer_grids_cover_the_same_mask(universe):

@@ -39,6 +39,7 @@ def changed(tmp_path, change):
             lambda v: v["parts"]["feet"]["phrases"].append("a shirt"),
             "'a shirt' stands for both 'upper body' and 'feet'",
         ),
+        (lambda v: v["parts"]["feet"].pop("share"), "parts: 'feet' has no share while other parts have one"),
         (lambda v: v.pop("parts"), "parts: Field required"),
     ],
 )
