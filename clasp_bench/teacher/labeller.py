@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -45,14 +46,22 @@ class Labeller:
         self.teacher, self.vocabulary, self.settings = teacher, vocabulary, settings
         self.tower = DenseTower(teacher.model.visual, settings.surgery)
         self.scale = teacher.model.logit_scale.exp().item()
-        parts = [part.phrases for part in vocabulary.parts.values()]
-        classes = [entry.phrases for group in vocabulary.attributes.values() for entry in group.values()]
         shares = torch.tensor([part.share or 1.0 for part in vocabulary.parts.values()])
         self.part_prior = shares.log().to(teacher.model.logit_scale.device)
-        self.phrase_counts = [len(phrases) for phrases in parts]
-        self.part_text = _encode(teacher, vocabulary.part_templates, [[phrase] for part in parts for phrase in part])
-        self.attribute_text = _encode(teacher, vocabulary.attribute_templates, classes)
+        self.phrase_counts = [len(part.phrases) for part in vocabulary.parts.values()]
         self.group_sizes = [len(classes) for classes in vocabulary.attributes.values()]
+
+    @cached_property
+    def part_text(self) -> Tensor:
+        """Features of all phrases of all parts, templates averaged, (phrases, D)."""
+        phrases = [[phrase] for part in self.vocabulary.parts.values() for phrase in part.phrases]
+        return _encode(self.teacher, self.vocabulary.part_templates, phrases)
+
+    @cached_property
+    def attribute_text(self) -> Tensor:
+        """Features of all classes of all groups, phrases and templates averaged, (A, D)."""
+        classes = [entry.phrases for group in self.vocabulary.attributes.values() for entry in group.values()]
+        return _encode(self.teacher, self.vocabulary.attribute_templates, classes)
 
     @property
     def image_size(self) -> tuple[int, int]:
