@@ -18,8 +18,9 @@ from clasp_bench.models.transfer import TransferModel
 model = dict(
     type=TransferModel,
     # experts, where the weights have them, come from the weights' header
-    backbone=dict(type=CLASPViT, arch="nano", patch_size=16, img_size=(128, 64), out_type="raw"),
+    backbone=dict(type=CLASPViT, arch="nano", patch_size=16, img_size=(128, 64), out_type="raw", prompt_mixture=None),
     pooling="cls+mean",
+    frozen=False,
     data_preprocessor=dict(type=CropPreprocessor, flip=0.5, shift=5),
 )
 
@@ -40,7 +41,10 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,
-        custom_keys={key: dict(decay_mult=0.0) for key in ("pos_embed", "cls_token", "prompts")},
+        custom_keys={
+            **{key: dict(decay_mult=0.0) for key in ("pos_embed", "cls_token", "prompts")},
+            "head": dict(lr_mult=1.0),
+        },
     ),
 )
 param_scheduler = [

@@ -11,7 +11,8 @@ from clasp_bench.data.pa100k import PA100K
 from clasp_bench.evaluation.attribute import AttributeMetric
 from clasp_bench.models.heads import AttributeHead
 
-model.update(dict(head=dict(type=AttributeHead, in_channels=256)))
+model.update(head=dict(type=AttributeHead, in_channels=256))
+optim_wrapper["paramwise_cfg"]["custom_keys"]["head"].update(lr_mult=3.0)
 
 # for all 100,000 photos set keep_decoded to False and num_workers to the number of processors
 train_dataloader.update(

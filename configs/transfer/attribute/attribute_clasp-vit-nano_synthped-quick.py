@@ -12,7 +12,8 @@ from clasp_bench.evaluation.attribute import AttributeMetric
 from clasp_bench.models.heads import AttributeHead
 
 # root is where `make bench` renders to; --data replaces it. `clasp-bench transfer` puts the share of positives into the head
-model.update(dict(head=dict(type=AttributeHead, in_channels=256)))
+model.update(head=dict(type=AttributeHead, in_channels=256, sigma=0.7))
+optim_wrapper["paramwise_cfg"]["custom_keys"]["head"].update(lr_mult=3.0)
 
 train_dataloader.update(
     dataset=dict(type=PA100K, root="work/synthped-quick/universe", split="trainval", size=(128, 64), keep_decoded=True),

@@ -11,7 +11,7 @@ from clasp_bench.evaluation.reid import ReIDMetric
 from clasp_bench.models.heads import BNNeckHead
 
 # root is where `make bench` renders to; --data replaces it. `clasp-bench transfer` puts the number of people into the head
-model.update(dict(head=dict(type=BNNeckHead, in_channels=256)))
+model.update(pooling="cls", head=dict(type=BNNeckHead, in_channels=128))
 model["data_preprocessor"].update(erase=0.5)
 
 train_dataloader.update(
