@@ -44,7 +44,7 @@ class ProgressHook(Hook):
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         if is_main_process():
-            self.meter.advance(note=f"loss {float(outputs['loss']):.3f}" if outputs and "loss" in outputs else "")
+            self.meter.advance(note=f"loss {outputs['loss'].item():.3f}" if outputs and "loss" in outputs else "")
 
     def after_train(self, runner) -> None:
         self.shown.close()

@@ -11,10 +11,11 @@ model = dict(
     data_preprocessor=dict(
         type=MultiCropPreprocessor,
         global_crops=dict(count=2, size=(128, 64), scale=(0.5, 1.0)),
-        local_crops=dict(count=4, size=(64, 32), scale=(0.08, 0.4)),
+        local_crops=dict(count=2, size=(64, 32), scale=(0.08, 0.4)),
         patch_size=16,
-        color_jitter=(0.4, 0.4, 0.2, 0.05),
-        gray=0.1,
+        # colours are labels here: jitter is mild and leaves the hue alone
+        color_jitter=(0.3, 0.3, 0.1, 0.0),
+        gray=0.0,
     ),
     # classes of the labels: `clasp-bench pretrain` fills them in from the store
     num_parts=None,

@@ -23,7 +23,8 @@ class CLASP(SelfSupervised):
 
     * instance prompt: self-distillation over all views (DINO, eq. 1-2 and section 3.1);
     * part prompt: cross-entropy of each patch of the global views to its part label, weighted by the label's confidence;
-    * attribute prompt: cross-entropy of the class token of the global views to soft labels, softmax within each attribute group, weighted likewise.
+    * attribute prompt: cross-entropy of the class token of the global views to the soft labels, sharpened, with a softmax in each attribute group,
+      weighted by how far the label's confidence lies above chance.
 
     Args:
         backbone: Config of a `CLASPViT` with `moe`.
@@ -33,6 +34,7 @@ class CLASP(SelfSupervised):
         projection: Arguments of `ProjectionHead`: prototypes, hidden, bottleneck.
         student_temperature, teacher_temperature, center_momentum: As in DINO.
         ema_momentum: Weight of the old teacher at the first step; it rises to 1 along a cosine.
+        label_temperature: Soft labels are raised to the power 1 / this and normalised (sharpening; MixMatch, eq. 7); 1 leaves them as they are.
         weights: Factor of each loss: instance, part, attribute, balance, z. A loss of weight 0 is not computed.
     """
 
@@ -50,6 +52,7 @@ class CLASP(SelfSupervised):
         teacher_temperature: float = 0.04,
         center_momentum: float = 0.9,
         ema_momentum: float = 0.996,
+        label_temperature: float = 0.5,
         weights: dict[str, float] | None = None,
     ):
         super().__init__(backbone, data_preprocessor)
@@ -61,7 +64,8 @@ class CLASP(SelfSupervised):
             self._student(), momentum=1 - ema_momentum
         )  # mmpretrain's momentum is the weight of the new
         self.center = Center(projection["prototypes"], teacher_temperature, center_momentum)
-        self.attribute_groups, self.student_temperature = list(attribute_groups), student_temperature
+        self.attribute_groups = list(attribute_groups)
+        self.student_temperature, self.label_temperature = student_temperature, label_temperature
         self.weights = dict(instance=1.0, part=1.0, attribute=1.0, balance=0.01, z=0.001) | dict(weights or {})
 
     def loss(
@@ -124,14 +128,23 @@ class CLASP(SelfSupervised):
         }
 
     def _attribute_loss(self, features: Tensor, soft_labels: Tensor, confidence: Tensor) -> dict[str, Tensor]:
-        """Features (V, D), soft labels (V, A), confidence (V, groups)."""
+        """Features (V, D), soft labels (V, A), confidence (V, groups) in [1 / classes, 1]."""
         logits = self.attribute_classifier(features).float().split(self.attribute_groups, dim=1)
-        targets = soft_labels.split(self.attribute_groups, dim=1)
+        labels = soft_labels.split(self.attribute_groups, dim=1)
+        chance = 1 / confidence.new_tensor(self.attribute_groups)
+        weight = ((confidence - chance) / (1 - chance)).clamp(min=0)
         entropy = torch.stack(
-            [F.cross_entropy(one, wanted, reduction="none") for one, wanted in zip(logits, targets, strict=True)], 1
+            [F.cross_entropy(*pair, reduction="none") for pair in zip(logits, map(self._sharpen, labels), strict=True)],
+            1,
         )
-        mean = (confidence * entropy).sum() / confidence.sum().clamp(min=1e-6)
-        return {"loss_attribute": self.weights["attribute"] * mean}
+        mean = (weight * entropy).sum() / weight.sum().clamp(min=1e-6)
+        right = torch.stack([one.argmax(1) == wanted.argmax(1) for one, wanted in zip(logits, labels, strict=True)], 1)
+        agreement = (weight * right).sum() / weight.sum().clamp(min=1e-6)
+        return {"loss_attribute": self.weights["attribute"] * mean, "attribute_agreement": agreement}
+
+    def _sharpen(self, soft_labels: Tensor) -> Tensor:
+        sharper = soft_labels ** (1 / self.label_temperature)
+        return sharper / sharper.sum(1, keepdim=True)
 
     def _student(self) -> nn.ModuleList:
         return nn.ModuleList([self.backbone, self.projection])

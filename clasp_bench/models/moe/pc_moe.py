@@ -79,10 +79,13 @@ class PCMoE(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier for each expert, as the dense FFN of mmpretrain has it; a nearly indifferent router."""
+        """All experts start as one FFN, initialised as mmpretrain's dense one, and part ways as they see other tokens; a nearly indifferent router.
+
+        An expert sees a share of the tokens only: from a common start it is never worse off than the dense FFN at first.
+        """
         for weight_EXY in (self.w1, self.w2):
-            for expert in weight_EXY.data:
-                nn.init.xavier_uniform_(expert)
+            nn.init.xavier_uniform_(weight_EXY.data[0])
+            weight_EXY.data[1:] = weight_EXY.data[0]
         nn.init.zeros_(self.route_prompt.bias)
         nn.init.normal_(self.route_prompt.weight, std=0.02)
         if self.route_token is not None:

@@ -7,6 +7,7 @@ with read_base():
     from ..._base_.pretrain import *
 
 train_dataloader["dataset"].update(labels="work/synthped-quick/labels")
+optim_wrapper["optimizer"].update(lr=2e-3)
 train_cfg.update(max_iters=150)
 param_scheduler[0].update(end=15)
 param_scheduler[1].update(begin=15, end=150)
