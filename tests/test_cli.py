@@ -1,0 +1,55 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from clasp_bench.cli import COMMANDS
+from clasp_bench.engine.doctor import examine
+from tests.conftest import run_cli
+
+
+def python(code: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
+
+
+def test_help_lists_the_commands_and_loads_nothing_heavy():
+    done = run_cli("--help")
+    assert all(command in done.stdout for command in COMMANDS)
+    heavy = "{'torch', 'numpy', 'pandas', 'mmengine', 'pydantic', 'matplotlib'}"
+    assert (
+        python(f"import sys, clasp_bench.cli; sys.exit(str(sorted({heavy} & set(sys.modules)) or ''))").returncode == 0
+    )
+
+
+def test_suite_and_report_do_without_torch():
+    code = "import sys; sys.modules['torch'] = None; import clasp_bench.report, clasp_bench.suite.execute, clasp_bench.suite.plan"
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_teaches_by_an_example(command):
+    assert f"clasp-bench {command}" in run_cli(command, "--help").stdout.replace("\n", " ")
+
+
+def test_a_fault_is_one_sentence_and_verbose_adds_the_traceback(tmp_path):
+    done = run_cli("report", tmp_path / "none", check=False)
+    assert done.returncode == 2 and done.stderr.startswith("error:") and "Traceback" not in done.stderr
+    done = run_cli("-v", "report", tmp_path / "none", check=False)
+    assert done.returncode != 0 and done.stderr.startswith("error:") and "Traceback" in done.stderr
+
+
+def test_doctor_names_an_upstream_package_and_the_mend(tmp_path):
+    metadata = tmp_path / "mmcv-2.1.0.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.1\nName: mmcv\nVersion: 2.1.0\n")
+    done = run_cli("doctor", check=False, env=os.environ | {"PYTHONPATH": str(tmp_path), "COLUMNS": "200"})
+    assert done.returncode == 1
+    assert "conflict: mmcv" in done.stdout and "pip uninstall -y mmcv" in done.stdout
+
+
+def test_doctor_finds_this_machine_fit_and_a_missing_data_root_not(tmp_path):
+    findings = examine([tmp_path / "none"])
+    assert [finding.what for finding in findings if finding.needed and not finding.ok] == [str(tmp_path / "none")]
+    assert "clasp-bench synth" in findings[-1].mend
