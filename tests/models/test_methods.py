@@ -127,7 +127,7 @@ def test_clasp_learns_its_labels_and_moves_its_teacher():
 def test_a_loss_of_weight_zero_is_not_computed():
     method = clasp(weights=dict(instance=0.0, part=0.0))
     losses = method(**method.data_preprocessor(batch()), mode="loss")
-    assert set(losses) == {"loss_attribute", "loss_balance", "loss_z", "expert_load_max"}
+    assert set(losses) == {"loss_attribute", "attribute_agreement", "loss_balance", "loss_z", "expert_load_max"}
 
 
 def test_mae_reads_tall_images_and_learns():

@@ -110,6 +110,7 @@ def test_prompts_change_the_experts_and_reach_the_router_by_gradient():
     with torch.no_grad():
         for layer in backbone.layers[4:]:
             layer.ffn.route_prompt.weight.mul_(50)
+            layer.ffn.w2.add_(0.1 * torch.randn_like(layer.ffn.w2))  # experts start equal
     assert not torch.allclose(backbone.tail(tokens, "part"), backbone.tail(tokens, "attribute"))
     backbone.tail(tokens, "part").square().mean().backward()
     router = backbone.layers[5].ffn

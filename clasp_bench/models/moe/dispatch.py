@@ -32,12 +32,14 @@ def expert_ffn(
     sorted_expert_A = expert_A[order_A]
     rows_E = torch.bincount(expert_A, minlength=w1_EHD.shape[0])
 
-    hidden_AH = F.gelu(_grouped_linear(x_TD[order_A // top_k], w1_EHD, rows_E) + b1_EH.to(x_TD.dtype)[sorted_expert_A])
-    out_AD = _grouped_linear(hidden_AH, w2_EDH, rows_E) + b2_ED.to(x_TD.dtype)[sorted_expert_A]
+    # index_select, not indexing: the gradient of the latter adds up in the order in which threads come
+    b1_AH, b2_AD = (bias.to(x_TD.dtype).index_select(0, sorted_expert_A) for bias in (b1_EH, b2_ED))
+    hidden_AH = F.gelu(_grouped_linear(x_TD.index_select(0, order_A // top_k), w1_EHD, rows_E) + b1_AH)
+    out_AD = _grouped_linear(hidden_AH, w2_EDH, rows_E) + b2_AD
 
     position_A = torch.empty_like(order_A)
     position_A[order_A] = torch.arange(len(order_A), device=order_A.device)
-    out_TKD = out_AD[position_A].reshape(tokens, top_k, -1)
+    out_TKD = out_AD.index_select(0, position_A).reshape(tokens, top_k, -1)
     return (out_TKD * gate_TK.to(x_TD.dtype).unsqueeze(-1)).sum(1)
 
 
