@@ -12,6 +12,9 @@ from clasp_bench.engine import storage
 from clasp_bench.engine.config import OWN_KEYS
 from clasp_bench.engine.hooks import ProgressHook, StepSeedHook, WallClockHook
 
+# Warnings of MMEngine that no user of this project can act on; the log file has them.
+MMENGINE_TO_ITSELF = ("deprecated", "has no metainfo", "its requires_grad=False")
+
 
 class QuietRunner(Runner):
     """MMEngine's Runner whose console shows warnings only; everything goes to the log file in the work folder."""
@@ -21,7 +24,7 @@ class QuietRunner(Runner):
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
                 handler.setLevel(logging.WARNING)
-                handler.addFilter(lambda record: "deprecated" not in record.getMessage())  # MMEngine's words to itself
+                handler.addFilter(lambda record: not any(word in record.getMessage() for word in MMENGINE_TO_ITSELF))
         return logger
 
 
