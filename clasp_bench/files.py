@@ -57,15 +57,8 @@ def digest(content: bytes | Iterable[str]) -> str:
 
 def digest_file(path: str | Path) -> str:
     """SHA-256 in hex of a file's bytes."""
-    with open(path, "rb") as file:
-        return (
-            hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest_stream(file)
-        )
-
-
-def _digest_stream(file) -> str:
-    """`hashlib.file_digest` for Python 3.10."""
     sha = hashlib.sha256()
-    while block := file.read(1 << 20):
-        sha.update(block)
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            sha.update(block)
     return sha.hexdigest()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
@@ -38,8 +39,9 @@ def photos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def real_data() -> Path:
-    """The folder of real photographs, where there is one."""
-    if not REAL_DATA.is_dir():
-        pytest.skip(f"{REAL_DATA} is not there; it holds real photographs that do not ship with the project")
-    return REAL_DATA
+def one_thread():
+    """For models too small to share out."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -16,8 +16,8 @@ from clasp_bench.errors import ConfigError
 
 # Keys the framework itself takes out of a component's config before building it.
 FRAMEWORK_KEYS = frozenset({"type", "priority", "convert_to_iter_based", "_scope_", "paramwise_cfg", "constructor"})
-# Keys of Runner configs that hold settings of the task or the method, beside those of MMEngine's Runner.
-OWN_KEYS = frozenset({"seed", "protocol"})
+# Keys of our configs beside those of MMEngine's Runner.
+OWN_KEYS = frozenset({"seed"})
 
 
 def load_config(path: str | Path, options: Sequence[str] = ()) -> Config:

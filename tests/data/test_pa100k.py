@@ -1,5 +1,4 @@
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +8,9 @@ from scipy.io import savemat
 
 from clasp_bench.data.pa100k import PA100K, read_pa100k
 from clasp_bench.errors import DataError
+from tests.conftest import REAL_DATA
 
-REAL = Path(__file__).parents[3] / "shared/realdata/pa100k_2000"
+REAL = REAL_DATA / "pa100k_2000"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"{REAL} is not there (real photographs, never committed)")
 
 

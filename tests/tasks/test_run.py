@@ -16,13 +16,7 @@ from clasp_bench.tasks.run import CONFIGS, outline, prepare, record, run
 
 from .conftest import MOE, SMALL, SMALL_REID
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def prepare_small(task, weights, universe, **arguments):

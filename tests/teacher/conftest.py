@@ -14,12 +14,8 @@ SMALL_CLIP = {
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def small_models(one_thread):
     """The tests' models are too small to share out."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

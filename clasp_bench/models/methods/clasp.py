@@ -60,9 +60,8 @@ class CLASP(SelfSupervised):
         self.projection = ProjectionHead(dim, **projection)
         self.part_classifier = nn.Linear(dim, num_parts)
         self.attribute_classifier = nn.Linear(dim, sum(attribute_groups))
-        self.teacher = CosineEMA(
-            self._student(), momentum=1 - ema_momentum
-        )  # mmpretrain's momentum is the weight of the new
+        # mmpretrain's momentum is the weight of the new
+        self.teacher = CosineEMA(self._student(), momentum=1 - ema_momentum)
         self.center = Center(projection["prototypes"], teacher_temperature, center_momentum)
         self.attribute_groups = list(attribute_groups)
         self.student_temperature, self.label_temperature = student_temperature, label_temperature
