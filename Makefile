@@ -1,5 +1,5 @@
 # The two commands that matter: `make bench` and `make test`. Each sets everything up first.
-.PHONY: help setup bench test test-slow lint format pins report clean
+.PHONY: help setup bench test test-slow lint format docs pins results clean
 .DEFAULT_GOAL := help
 BENCH_DIR ?= work/synthped-quick
 PY := .venv/bin/python -W ignore
@@ -10,20 +10,26 @@ help:  ## list the targets
 setup:  ## make .venv with everything in it (returns at once when it is there)
 	@bash tools/install.sh
 
-bench: setup  ## from nothing to the table: render, label, pre-train, transfer, report (8 minutes on 2 cores; goes on where it was)
+bench: setup  ## from nothing to the table: render, label, pre-train, transfer, report (about 6 minutes on 2 cores; goes on where it was)
 	@.venv/bin/clasp-bench suite configs/suites/synthped-quick.yaml --work $(BENCH_DIR)
 
-test: setup  ## all tests but the slow ones
-	@$(PY) -m pytest
+test: setup  ## all tests but the slow ones, a process and a thread a core
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist loadfile
 
 test-slow: setup  ## the proofs that take minutes
 	@$(PY) -m pytest -m slow
+
+results: setup  ## make the tables in results/ and in the README anew from the records
+	@$(PY) -m clasp_bench report results --fill README.md
 
 lint: setup  ## check style
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
 
 format: setup  ## mend style
 	@.venv/bin/ruff check --fix . && .venv/bin/ruff format .
+
+docs: setup  ## build the documentation into site/; a broken link fails
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build -q --strict
 
 pins: setup  ## compile requirements.in into requirements.txt
 	@.venv/bin/uv pip compile requirements.in --universal --python-version 3.10 --override tools/overrides.txt --no-build-isolation \

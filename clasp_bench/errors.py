@@ -5,7 +5,13 @@ The command line prints the sentence and exits with 2; with ``-v`` the traceback
 
 
 class BenchError(Exception):
-    """Base of every fault that is the input's and not the code's."""
+    """Base of every fault that is the input's and not the code's.
+
+    Attributes:
+        exit_code: What the command line ends with.
+    """
+
+    exit_code = 2
 
 
 class DataError(BenchError):
@@ -26,6 +32,16 @@ class ConfigError(BenchError):
 
 class ContractError(BenchError):
     """Weights do not fit the model they are loaded into."""
+
+
+class Diverged(BenchError):
+    """Training went wrong for good: a loss or weights that are not finite, or features that are all the same."""
+
+
+class Preempted(BenchError):
+    """The run was asked to make room (SIGTERM) and has saved itself; nothing is lost."""
+
+    exit_code = 75  # sysexits.h, EX_TEMPFAIL: try again
 
 
 class RecordError(BenchError):

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from clasp_bench.errors import BenchError
@@ -29,7 +29,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             f"{path}: could not be written ({error.strerror or error}); free space or choose another folder"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what made writing fail may make this fail too
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | Path, data: bytes) -> Path:

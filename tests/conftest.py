@@ -2,11 +2,14 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+
+from clasp_bench.cli import main
 
 ROOT = Path(__file__).parents[1]
 REAL_DATA = ROOT.parent / "shared" / "realdata"
@@ -24,6 +27,21 @@ def run_cli(*arguments: str | Path, check: bool = True, **kwargs):
     )
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Calls `clasp-bench` with these arguments in this process, for starting one costs seconds: what it printed, and its exit code."""
+
+    def call(*arguments, code=0):
+        monkeypatch.setattr(sys, "argv", ["clasp-bench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        assert (ended.value.code or 0) == code, printed
+        return SimpleNamespace(stdout=printed.out, stderr=printed.err)
+
+    return call
 
 
 @pytest.fixture
@@ -45,3 +63,18 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """Two Ray nodes of one processor each on this machine."""
+    pytest.importorskip("ray.data")
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    node = {"num_cpus": 1, "object_store_memory": 80 << 20}
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    cluster.add_node(**node)
+    yield cluster
+    cluster.shutdown()

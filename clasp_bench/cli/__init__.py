@@ -1,14 +1,18 @@
-"""The command line. Each command is one function in the module of its name; heavy imports wait until it runs."""
+"""The command line. Each command is one function, or a group of them, in the module of its name; heavy imports wait until it runs."""
 
+import os
 import sys
 from importlib import import_module
 
 import typer
 
 from clasp_bench import __version__
-from clasp_bench.errors import BenchError
+from clasp_bench.errors import BenchError, Preempted
 
-COMMANDS = ("synth", "label", "pretrain", "transfer", "suite", "report", "doctor")
+COMMANDS = (
+    "synth", "data", "inspect", "label", "methods", "pretrain", "weights", "export", "transfer", "choose", "predict", "suite", "report",
+    "compare", "doctor",
+)  # fmt: skip
 
 app = typer.Typer(
     name="clasp-bench",
@@ -37,20 +41,26 @@ def _options(
     pass
 
 
-for _command in COMMANDS:
-    app.command(_command)(getattr(import_module(f"clasp_bench.cli.{_command}"), _command))
+for _name in COMMANDS:
+    _command = getattr(import_module(f"clasp_bench.cli.{_name}"), _name)
+    if isinstance(_command, typer.Typer):
+        app.add_typer(_command, name=_name)
+    else:
+        app.command(_name)(_command)
 
 
 def main() -> None:
-    """Run the command line: a `BenchError` becomes its sentence and exit code 2, an interruption 130."""
+    """Run the command line: a `BenchError` becomes its sentence and exit code 2, a run that made room 75, an interruption 130."""
     try:
         app()
     except BenchError as error:
         from rich.console import Console
 
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", style="red", markup=False, highlight=False)
+        if os.environ.get("RANK", "0") == "0":  # the processes of one run all say the same
+            text, style = (str(error), "yellow") if isinstance(error, Preempted) else (f"error: {error}", "red")
+            Console(stderr=True, soft_wrap=True).print(text, style=style, markup=False, highlight=False)
         if {"-v", "--verbose"} & set(sys.argv[1:]):
             raise
-        sys.exit(2)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

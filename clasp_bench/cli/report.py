@@ -2,45 +2,78 @@ from pathlib import Path
 
 import typer
 
+FALLEN = 1  # exit code of --check; 2 is a fault of the input
+
 
 def report(
     results: Path = typer.Argument(Path("results"), help="The folder of records, searched with all its subfolders."),
     out: Path = typer.Option(None, help="Where the report goes; RESULTS where not given.", show_default=False),
-    task: list[str] = typer.Option([], help="Only this task; may be given several times.", show_default=False),
+    tasks: str = typer.Option("", help="Only these tasks, e.g. reid,pose.", show_default=False),
+    against: str = typer.Option(
+        None, help="The method to compare the others with; CLASP where not given.", show_default=False
+    ),
+    published: Path = typer.Option(
+        None, help="The folder of cited figures; a checkout's results/published where not given.", show_default=False
+    ),
+    fill: Path = typer.Option(
+        None, help="A Markdown file whose tables, between markers, are made anew.", show_default=False
+    ),
+    check: Path = typer.Option(
+        None, help="A report.csv of before: name each metric that is worse now, and exit with 1.", show_default=False
+    ),
+    tolerance: float = typer.Option(0.0, min=0, help="How much worse --check lets a mean be, in the metric's unit."),
 ) -> None:
-    """Print the table of all runs and write it as Markdown, CSV and one HTML page.
+    """Print the table of all runs and write it as Markdown, CSV, JSON, LaTeX and one HTML page.
 
     Example: `clasp-bench report work/synthped-quick/results --out report`
     """
     from rich.console import Console
 
-    from clasp_bench.errors import RecordError
-    from clasp_bench.suite.record import read_records
+    from clasp_bench.cli.records import read_or_fail
+
+    records = read_or_fail(results)
+    from clasp_bench.errors import ConfigError
+    from clasp_bench.files import write_text
+    from clasp_bench.report import assemble, latex, page, text
+    from clasp_bench.report.as_json import as_json
+    from clasp_bench.report.check import fallen
+    from clasp_bench.report.notes import notes
+    from clasp_bench.report.published import CHECKOUT, read_published
+    from clasp_bench.report.readme import fill as filled
+    from clasp_bench.suite.failures import read_failures
+    from clasp_bench.suite.record import REPORT_JSON
 
     console = Console(highlight=False, markup=False)
-    records, skipped = read_records(results)
-    for sentence in skipped:
-        Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(f"skipped {sentence}", style="yellow")
-    if not records:
-        raise RecordError(f"{results}: holds no run records; make some with `clasp-bench transfer ... --out {results}`")
-    known = sorted({record.task for record in records})
-    if unknown := set(task) - set(known):
-        raise RecordError(f"{results}: has no runs of task {', '.join(sorted(unknown))}, only of {', '.join(known)}")
-    from clasp_bench.files import write_text
-    from clasp_bench.report import text, world_tables
-    from clasp_bench.report.notes import notes
-    from clasp_bench.report.page import html
-
-    tables = world_tables([record for record in records if not task or record.task in task])
+    if published is None and CHECKOUT.is_dir():
+        published = CHECKOUT
+    content = assemble(
+        records,
+        tasks=[task.strip() for task in tasks.split(",") if task.strip()],
+        reference=against,
+        published=read_published(published) if published else None,
+        failures=read_failures(results),
+    )
     out = out or results
-    written = [
-        write_text(out / "report.md", text.markdown(tables)),
-        write_text(out / "report.csv", text.csv(tables)),
-        write_text(out / "report.html", html(tables)),
-    ]
-    for table in tables:
+    files = {
+        "report.md": text.markdown(content),
+        "report.csv": text.csv(content.tables),
+        REPORT_JSON: as_json(content),
+        "report.tex": latex.latex(content),
+        "report.html": page.html(content),
+    }
+    written = [write_text(out / name, made) for name, made in files.items()]
+    if fill:
+        try:
+            written.append(write_text(fill, filled(fill.read_text(), content)))
+        except (OSError, UnicodeDecodeError, ConfigError) as error:
+            raise ConfigError(f"{fill}: {error}") from error
+    for table in content.tables:
         console.print(*text.console(table, console), sep="\n", crop=False)
         for note in notes(table):
             console.print(note, style="dim")
-    console.print(f"\nwritten: {written[0]}, {written[1]}", soft_wrap=True)
-    console.print(f"page: {written[2].resolve()}", soft_wrap=True)
+    console.print(f"\nwritten: {', '.join(str(path) for path in written if path.suffix != '.html')}", soft_wrap=True)
+    console.print(f"page: {(out / 'report.html').resolve()}", soft_wrap=True)
+    if check and (worse := fallen(content.tables, check, tolerance)):
+        for sentence in worse:
+            Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(sentence, style="red")
+        raise typer.Exit(FALLEN)

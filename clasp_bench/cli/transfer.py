@@ -7,11 +7,12 @@ import typer
 
 
 def transfer(
-    task: Annotated[str, typer.Argument(help="reid or attribute.", show_default=False)],
+    task: Annotated[str, typer.Argument(help="attribute, detection, parsing, pose or reid.", show_default=False)],
     weights: Annotated[
         str,
         typer.Option(
-            help="Weights that `clasp-bench pretrain` wrote, or `random` for random initialisation.", show_default=False
+            help="Weights that `clasp-bench pretrain` wrote, a foreign file (see `clasp-bench weights`), or `random`.",
+            show_default=False,
         ),
     ],
     data: Annotated[
@@ -23,6 +24,13 @@ def transfer(
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="In place of the task's own quick config.", show_default=False)
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="Row of tables that the run counts in, say of an ablation; default: the method that made the weights.",
+            show_default=False,
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides head, batches and augmentation.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder that the record goes into.")] = Path("results"),
@@ -43,6 +51,13 @@ def transfer(
             help="Train on one part of the training data and score on the rest, to choose settings; nothing is recorded.",
         ),
     ] = False,
+    frozen: Annotated[
+        bool,
+        typer.Option(
+            "--frozen",
+            help="Train nothing: rank by the backbone's features (reid), or ask the nearest neighbours (attribute).",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print data, head, schedule and estimated time; train nothing.")
     ] = False,
@@ -60,20 +75,28 @@ def transfer(
 
     Example: `clasp-bench transfer reid --weights work/synthped-quick/pretrain/CLASP/backbone.safetensors`
 
-    Tasks: `reid` (Market-1501's layout; mAP and CMC) and `attribute` (PA-100K's layout; mA and F1). Data in the official layout
-    of a task are read as they are; for a SynthPed universe give its root. The test split is scored once, at the end.
+    Tasks: `reid` (Market-1501's layout; mAP and CMC), `pose` (COCO's; AP of joints), `parsing` (LIP's; mIoU), `attribute` (PA-100K's; mA and F1)
+    and `detection` (COCO's or CrowdHuman's, as the config says; AP of boxes). Data in the official layout are read as they are; for a SynthPed
+    universe give its root. The test split is scored once, at the end. The work folder then holds the model, model.safetensors, and
+    `clasp-bench predict` draws what it sees.
+
+    What trains: all, or with `-o model.backbone.trained=nothing` the head alone, with `=prompts` prompts and head, with `=2` the last two blocks of
+    a ViT (stages of a Swin) and the head; with --frozen nothing. Few labels: `-o train_dataloader.dataset.subset.share=0.1`, or `.shots=5`,
+    and `.seed=1`.
     """
     from clasp_bench.suite.record import write_record
     from clasp_bench.tasks import run
 
-    prepared = run.prepare(task, weights, config, data, seed, held_out, option or [])
+    prepared = run.prepare(task, weights, config, data, seed, held_out, option or [], method, frozen)
     work_dir = work_dir or Path("work/transfer", task, run.identity_digest(prepared)[:12])
     if dry_run:
         typer.echo(run.outline(prepared))
         return
     outcome = run.run(prepared, work_dir, resume)
     figures = ", ".join(f"{name} {value:.2f}" for name, value in outcome.figures.items())
-    typer.echo(f"{task} from {prepared.method}, seed {seed}: {figures}")
+    typer.echo(
+        f"{task} from {prepared.method}, seed {seed}: {figures}" + (f" ({outcome.note})" if outcome.note else "")
+    )
     if held_out:
         typer.echo("scored on held-out training data, so nothing is recorded")
         return

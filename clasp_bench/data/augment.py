@@ -10,12 +10,13 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from clasp_bench.data.multicrop import IMAGENET_MEAN, IMAGENET_STD
+from clasp_bench.distributed import global_size, own_rows
 from clasp_bench.registry import MODELS
 
 
 def random_flip(images: Tensor, probability: float = 0.5) -> Tensor:
     """Mirror each of `images` (B, C, H, W) left to right with `probability`."""
-    flip = torch.rand(len(images), device=images.device) < probability
+    flip = own_rows(torch.rand(global_size(len(images)), device=images.device)) < probability
     return torch.where(flip[:, None, None, None], images.flip(-1), images)
 
 
@@ -24,7 +25,7 @@ def random_shift(images: Tensor, pad: int) -> Tensor:
     count, _, height, width = images.shape
     device = images.device
     padded = torch.nn.functional.pad(images, (pad, pad, pad, pad))
-    top, left = torch.randint(0, 2 * pad + 1, (2, count, 1), device=device)  # each (B, 1)
+    top, left = own_rows(torch.randint(0, 2 * pad + 1, (2, global_size(count), 1), device=device), dim=1)  # each (B, 1)
     rows = (top + torch.arange(height, device=device))[:, None, :, None]  # (B, 1, H, 1)
     columns = (left + torch.arange(width, device=device))[:, None, None, :]  # (B, 1, 1, W)
     image = torch.arange(count, device=device)[:, None, None, None]
@@ -49,7 +50,7 @@ def random_erase(
     """
     count, _, height, width = images.shape
     device = images.device
-    draw = torch.rand(5, count, 1, device=device)
+    draw = own_rows(torch.rand(5, global_size(count), 1, device=device), dim=1)
     box_area = (area[0] + (area[1] - area[0]) * draw[0]) * height * width
     box_ratio = ratio[0] * (ratio[1] / ratio[0]) ** draw[1]
     box_height = (box_area * box_ratio).sqrt().clamp(max=height)

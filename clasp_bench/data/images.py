@@ -1,4 +1,4 @@
-"""Listing and decoding photos. Decoding uses libjpeg-turbo through simplejpeg for JPEG and Pillow for the rest."""
+"""Listing and decoding photos. JPEG goes through libjpeg-turbo where simplejpeg is installed, the rest through Pillow."""
 
 import io
 import os
@@ -6,11 +6,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import simplejpeg
 from PIL import Image
 
 from clasp_bench.errors import DataError, UnreadableImage
 from clasp_bench.files import digest
+
+try:
+    import simplejpeg
+except ImportError:
+    simplejpeg = None
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
@@ -40,8 +44,37 @@ def names_digest(names: Iterable[str]) -> str:
     return digest(names)
 
 
+def decode_rgb(data: bytes, where: str) -> np.ndarray:
+    """Decode the bytes of an image.
+
+    Args:
+        where: How a message calls the image, for instance its path.
+    Returns:
+        (H, W, 3) uint8, RGB; grey and palette images are converted.
+    Raises:
+        UnreadableImage: truncated, or no image.
+    """
+    try:
+        if simplejpeg is not None and data[:2] == b"\xff\xd8":
+            return simplejpeg.decode_jpeg(data, colorspace="RGB")
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UnreadableImage(
+            f"{where}: cannot be decoded as an image ({str(error).strip() or type(error).__name__}); replace or remove it"
+        ) from error
+
+
+def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize (H, W, 3) uint8 to `size` = (height, width), antialiased, without keeping its aspect ratio."""
+    if pixels.shape[:2] == tuple(size):
+        return pixels
+    resized = Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.array(resized)
+
+
 def read_rgb(path: str | Path) -> np.ndarray:
-    """Decode an image.
+    """Decode an image file.
 
     Returns:
         (H, W, 3) uint8, RGB; grey and palette images are converted.
@@ -50,28 +83,19 @@ def read_rgb(path: str | Path) -> np.ndarray:
     """
     try:
         data = Path(path).read_bytes()
-        if data[:2] == b"\xff\xd8":
-            return simplejpeg.decode_jpeg(data, colorspace="RGB")
-        with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert("RGB"))
     except FileNotFoundError as error:
         raise UnreadableImage(f"{path}: there is no such image file") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UnreadableImage(
-            f"{path}: cannot be decoded as an image ({str(error).strip() or type(error).__name__}); replace or remove it"
-        ) from error
+    except OSError as error:
+        raise UnreadableImage(f"{path}: cannot be read ({error.strerror}); replace or remove it") from error
+    return decode_rgb(data, str(path))
 
 
 def read_resized(path: str | Path, size: tuple[int, int]) -> np.ndarray:
-    """Decode an image and resize it to `size` = (height, width), antialiased, without keeping its aspect ratio.
+    """Decode an image file and resize it to `size` = (height, width), antialiased, without keeping its aspect ratio.
 
     Returns:
         (height, width, 3) uint8, RGB.
     Raises:
         UnreadableImage: see `read_rgb`.
     """
-    pixels = read_rgb(path)
-    if pixels.shape[:2] == tuple(size):
-        return pixels
-    resized = Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return np.array(resized)
+    return resize(read_rgb(path), size)

@@ -1,14 +1,13 @@
-"""What every labelled data set of person crops shares: decoding to one size, and a digest of what it holds."""
+"""What every labelled data set of person crops shares: decoding to one size."""
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from clasp_bench.data.images import read_resized
-from clasp_bench.files import digest
+from clasp_bench.data.layouts import Layout
 
 
 class LabelledCrops(Dataset):
@@ -18,14 +17,23 @@ class LabelledCrops(Dataset):
     cannot change a run. A crop that cannot be read ends the run: labels without their photo would change the figures.
 
     Args:
-        root: Folder that `names` are relative to.
+        layout: The data set on disk.
+        folder: What `names` are relative to, below the layout's root.
         names: One file name a sample.
         size: Height and width in pixels that crops are resized to.
         keep_decoded: Keep decoded crops in memory (3 * H * W bytes each). For sets that fit, loaded without workers.
+
+    Attributes:
+        in_universe: Folder of a SynthPed universe that has this layout, if one has.
     """
 
-    def __init__(self, root: str | Path, names: Sequence[str], size: tuple[int, int], keep_decoded: bool = False):
-        self.root, self.names, self.size = Path(root), list(names), tuple(size)
+    in_universe = ""
+
+    def __init__(
+        self, layout: Layout, folder: str, names: Sequence[str], size: tuple[int, int], keep_decoded: bool = False
+    ):
+        self.layout, self.root = layout, layout.root / folder
+        self.names, self.size = list(names), tuple(size)
         self._kept: list[torch.Tensor | None] | None = [None] * len(self.names) if keep_decoded else None
 
     def __len__(self) -> int:
@@ -33,6 +41,19 @@ class LabelledCrops(Dataset):
 
     def __getitem__(self, index: int) -> dict:
         return {"inputs": self.crop(index), **self.target(index)}
+
+    @property
+    def name(self) -> str:
+        """Name and version of the data set, as records have it."""
+        return self.layout.key
+
+    def digest(self) -> str:
+        """Digest of the whole data set, the same for every split.
+
+        Raises:
+            DataError: a file is missing.
+        """
+        return self.layout.digest()
 
     def crop(self, index: int) -> torch.Tensor:
         """Pixels of one sample, (3, H, W) uint8.
@@ -51,16 +72,3 @@ class LabelledCrops(Dataset):
     def target(self, index: int) -> dict:
         """Labels of one sample: numbers and tensors of one shape for all samples."""
         raise NotImplementedError
-
-
-def content_digest(root: Path, entries: Iterable[tuple[str, str]]) -> str:
-    """Digest of a labelled set: name, size in bytes and label of every file, whatever folder it lies in.
-
-    Sizes tell two sets apart whose files have the same names (two SynthPed universes, a resized copy); reading every
-    byte of a large set would not be worth the minutes.
-
-    Args:
-        root: Folder of the files.
-        entries: Name relative to `root`, and label as text.
-    """
-    return digest(f"{name} {(root / name).stat().st_size} {label}" for name, label in entries)

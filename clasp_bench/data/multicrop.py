@@ -2,6 +2,7 @@
 
 Every crop is an affine map of the canvas, one for each image, so that one call cuts the pixels and the same map cuts the label grid. Random numbers
 come from torch's global generator, which the runner seeds anew at every step: data workers hold no randomness and a resumed run sees the same crops.
+They are drawn for the whole global batch, so that an image's crops do not depend on how many processes share the work.
 """
 
 import math
@@ -13,6 +14,8 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 from torch.nn import functional as F
 
+from clasp_bench.data.photos import UNREADABLE
+from clasp_bench.distributed import global_size, own_rows
 from clasp_bench.registry import MODELS
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -29,12 +32,14 @@ class MultiCrop:
         local: (L, B, 3, h, w) normalised; L may be 0.
         parts: (G, B, rows, columns) int64 part labels of the global crops' patches, or None without labels.
         part_confidence: (G, B, rows, columns) in [0, 1], or None.
+        maps: (G, B, 2, 3), where each global crop lies in its photo; see `crop_maps`.
     """
 
     global_: Tensor
     local: Tensor
     parts: Tensor | None = None
     part_confidence: Tensor | None = None
+    maps: Tensor | None = None
 
 
 @dataclass
@@ -54,7 +59,7 @@ def crop_maps(
     The crop lies within the canvas, covers a uniform share of its area in `scale`, and its sides relative to the canvas's differ by a log-uniform
     factor in [1 / aspect, aspect]. With probability `flip` it is mirrored.
     """
-    area, stretch, x, y, mirror = torch.rand(5, count, device=device)
+    area, stretch, x, y, mirror = own_rows(torch.rand(5, global_size(count), device=device), dim=1)
     area = scale[0] + (scale[1] - scale[0]) * area
     stretch = torch.exp((2 * stretch - 1) * math.log(aspect)).sqrt()
     width, height = (area.sqrt() * stretch).clamp(max=1), (area.sqrt() / stretch).clamp(max=1)
@@ -72,22 +77,29 @@ def cut(canvas: Tensor, maps: Tensor, size: tuple[int, int], mode: str = "biline
     return F.grid_sample(canvas, grid, mode=mode, padding_mode="border", align_corners=False)
 
 
-def jitter(images: Tensor, strength: Sequence[float], probability: float, gray: float) -> Tensor:
+def _uniform(views: int, count: int, rows: int = 1, device: torch.device | None = None) -> Tensor:
+    """Numbers in [0, 1) for each of `count` images, which are `views` views of each image of the batch one after another: (rows, count)."""
+    draw = torch.rand(rows, views, global_size(count // views), device=device)
+    return own_rows(draw, dim=2).flatten(1)
+
+
+def jitter(images: Tensor, strength: Sequence[float], probability: float, gray: float, views: int = 1) -> Tensor:
     """Random brightness, contrast, saturation and hue for each image, with probability `probability`; then grey with probability `gray`.
 
     Args:
         images: (B, 3, H, W) in [0, 1].
         strength: Largest relative change of brightness, contrast and saturation, and largest turn of the hue as a share of the circle.
+        views: `images` are so many views of a batch, one view of all after another.
     Returns:
         (B, 3, H, W) in [0, 1].
     """
     count, device = len(images), images.device
     brightness, contrast, saturation, hue = strength
-    apply = torch.rand(count, device=device) < probability
-    spread = (2 * torch.rand(4, count, device=device) - 1) * apply
+    apply = _uniform(views, count, device=device)[0] < probability
+    spread = (2 * _uniform(views, count, 4, device) - 1) * apply
     to_yiq = _TO_YIQ.to(device)
 
-    colourfulness = torch.where(torch.rand(count, device=device) < gray, 0.0, 1 + saturation * spread[2])
+    colourfulness = torch.where(_uniform(views, count, device=device)[0] < gray, 0.0, 1 + saturation * spread[2])
     angle = 2 * math.pi * hue * spread[3]
     turn = torch.zeros(count, 3, 3, device=device)
     turn[:, 0, 0] = 1
@@ -100,12 +112,15 @@ def jitter(images: Tensor, strength: Sequence[float], probability: float, gray: 
     return (mean + (images - mean) * (1 + contrast * spread[1])[:, None, None, None]).clamp(0, 1)
 
 
-def blur(images: Tensor, probability: float, sigma: tuple[float, float] = (0.1, 2.0), radius: int = 4) -> Tensor:
-    """Gaussian blur with a random width (pixels) for each image that is drawn with `probability`."""
-    chosen = (torch.rand(len(images), device=images.device) < probability).nonzero().flatten()
+def blur(
+    images: Tensor, probability: float, sigma: tuple[float, float] = (0.1, 2.0), radius: int = 4, views: int = 1
+) -> Tensor:
+    """Gaussian blur with a random width (pixels) for each image that is drawn with `probability`; `views` as in `jitter`."""
+    draw, width = _uniform(views, len(images), 2, images.device)
+    chosen = (draw < probability).nonzero().flatten()
     if not len(chosen):
         return images
-    width = sigma[0] + (sigma[1] - sigma[0]) * torch.rand(len(chosen), device=images.device)
+    width = sigma[0] + (sigma[1] - sigma[0]) * width[chosen]
     offsets = torch.arange(-radius, radius + 1, device=images.device)
     kernel = torch.exp(-0.5 * (offsets / width[:, None]) ** 2)
     kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(images.shape[1], 0)[:, None]
@@ -151,7 +166,7 @@ class MultiCropPreprocessor(BaseDataPreprocessor):
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Args: data: a batch of `Photos`. Returns: ``crops`` (`MultiCrop`) and the image-level labels."""
-        data = self.cast_data(data)
+        data = self.cast_data({key: value for key, value in data.items() if key != UNREADABLE})
         canvas = data.pop("inputs").float() / 255
         maps = [
             crop_maps(len(canvas), self.global_crops.scale, self.flip, device=canvas.device)
@@ -160,10 +175,16 @@ class MultiCropPreprocessor(BaseDataPreprocessor):
         crops = MultiCrop(
             self._views(canvas, maps, self.global_crops.size),
             self._views(canvas, self._local_maps(canvas), self.local_crops.size),
+            maps=torch.stack(maps),
         )
         if "parts" in data:
             crops.parts, crops.part_confidence = self._label_grids(data.pop("parts"), data.pop("part_confidence"), maps)
         return {"crops": crops, **data}
+
+    def whole(self, data: dict) -> Tensor:
+        """The whole photos of a batch at the global crops' size, normalised and not augmented: (B, 3, H, W)."""
+        canvas = self.cast_data(data["inputs"]).float() / 255
+        return (F.interpolate(canvas, self.global_crops.size, mode="bilinear", antialias=True) - self.mean) / self.std
 
     def _local_maps(self, canvas: Tensor) -> list[Tensor]:
         plan = self.local_crops
@@ -175,9 +196,9 @@ class MultiCropPreprocessor(BaseDataPreprocessor):
             return canvas.new_empty(0, len(canvas), 3, *size)
         views = torch.cat([cut(canvas, each, size) for each in maps])
         if self.color_jitter is not None:
-            views = jitter(views, self.color_jitter, self.jitter_probability, self.gray)
+            views = jitter(views, self.color_jitter, self.jitter_probability, self.gray, len(maps))
         if self.blur:
-            views = blur(views, self.blur)
+            views = blur(views, self.blur, views=len(maps))
         return ((views - self.mean) / self.std).unflatten(0, (len(maps), -1))
 
     def _label_grids(self, parts: Tensor, confidence: Tensor, maps: list[Tensor]) -> tuple[Tensor, Tensor]:

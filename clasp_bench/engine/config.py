@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from clasp_bench.errors import ConfigError
 # Keys the framework itself takes out of a component's config before building it.
 FRAMEWORK_KEYS = frozenset({"type", "priority", "convert_to_iter_based", "_scope_", "paramwise_cfg", "constructor"})
 # Keys of our configs beside those of MMEngine's Runner.
-OWN_KEYS = frozenset({"seed"})
+OWN_KEYS = frozenset({"seed", "wandb"})
+# Keys that MMEngine's Runner reads from the whole config and does not take as an argument.
+RUNNER_KEYS = frozenset({"compile", "activation_checkpointing", "find_unused_parameters"})
 
 
 def load_config(path: str | Path, options: Sequence[str] = ()) -> Config:
@@ -25,7 +28,7 @@ def load_config(path: str | Path, options: Sequence[str] = ()) -> Config:
 
     Args:
         path: Python config, new style (``with read_base(): ...``).
-        options: Overrides such as ``"optim_wrapper.optimizer.lr=0.001"``; a key must exist.
+        options: Overrides such as ``"optim_wrapper.optimizer.lr=0.001"``; a key must exist. A value in braces is JSON and takes the old one's place.
     Raises:
         ConfigError: the file is missing or does not run, or a key is unknown.
     """
@@ -54,8 +57,17 @@ def _override(config: Config, option: str, path: str | Path) -> None:
         )
         if name not in known:
             raise ConfigError(f"option {option!r}: {path} has no key {key!r}{_meant(name, known)}")
-        node = node[int(name)] if isinstance(node, list) else node[name]
-    config.merge_from_dict({key: DictAction._parse_iterable(value)})
+        last = int(name) if isinstance(node, list) else name
+        parent, node = node, node[last]
+    if value.startswith("{"):
+        try:
+            parent[last] = json.loads(value)
+        except ValueError as error:
+            raise ConfigError(
+                f'option {option!r}: is no JSON ({error}); write for instance {key}={{"part": 1}}'
+            ) from error
+    else:
+        config.merge_from_dict({key: DictAction._parse_iterable(value)})
 
 
 def check(config: Config, source: str) -> None:
@@ -64,7 +76,7 @@ def check(config: Config, source: str) -> None:
     Raises:
         ConfigError: names the key, where it is, and the nearest known one.
     """
-    known = set(inspect.signature(Runner.__init__).parameters) | OWN_KEYS
+    known = set(inspect.signature(Runner.__init__).parameters) | OWN_KEYS | RUNNER_KEYS
     for key, value in config.items():
         imported = inspect.isclass(value) or inspect.isroutine(value) or inspect.ismodule(value)
         if key not in known and not imported:

@@ -1,33 +1,29 @@
 """Hooks that every run gets: randomness that depends on the step alone, and progress one can see."""
 
-import random
 import time
 from contextlib import ExitStack
 
-import numpy as np
-import torch
-from mmengine.dist import get_rank, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from clasp_bench.progress import meter
+from clasp_bench.randomness import seed_generators
 from clasp_bench.registry import HOOKS
 
 
 @HOOKS.register_module()
 class StepSeedHook(Hook):
-    """Seeds every random generator before each training step from (seed, rank, step).
+    """Seeds every random generator before each training step from (seed, step), alike in all processes.
 
     What a step draws then depends on nothing before it: a run that was killed and resumed draws what an uninterrupted one draws, without saving
-    any generator's state (MMEngine's checkpoints hold none), whatever the number of data workers.
+    any generator's state (MMEngine's checkpoints hold none), whatever the number of data workers. What differs from image to image is drawn for the
+    whole global batch (see `clasp_bench.distributed`).
     """
 
     priority = "VERY_HIGH"
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
-        entropy = np.random.SeedSequence((runner.seed, get_rank(), runner.iter)).generate_state(3, np.uint32).tolist()
-        random.seed(entropy[0])
-        np.random.seed(entropy[1])
-        torch.manual_seed(entropy[2])
+        seed_generators(runner.seed, 0, runner.iter)
 
 
 @HOOKS.register_module()
@@ -46,8 +42,10 @@ class ProgressHook(Hook):
         if is_main_process():
             self.meter.advance(note=f"loss {outputs['loss'].item():.3f}" if outputs and "loss" in outputs else "")
 
-    def after_train(self, runner) -> None:
-        self.shown.close()
+    def close(self) -> None:
+        """Give the terminal back; the runner calls it however training ends."""
+        if hasattr(self, "shown"):
+            self.shown.close()
 
 
 @HOOKS.register_module()

@@ -1,28 +1,51 @@
 """Pre-training: a config, photos and labels in, a work folder with ``backbone.safetensors`` out."""
 
-import resource
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import get_world_size
+from mmengine.runner import Runner
+from torch import Tensor
 
 import clasp_bench
-from clasp_bench.data.images import list_images, names_digest
+from clasp_bench.data.photos import Photos
+from clasp_bench.data.sources import open_photos
+from clasp_bench.distributed import global_size
 from clasp_bench.engine.claim import claim
 from clasp_bench.engine.config import load_config
 from clasp_bench.engine.contract import save_weights
+from clasp_bench.engine.estimate import outlook
 from clasp_bench.engine.hooks import wall_seconds
+from clasp_bench.engine.launch import join_processes, on_main
 from clasp_bench.engine.runner import build_runner
 from clasp_bench.errors import ConfigError
 from clasp_bench.files import digest
-from clasp_bench.registry import MODELS
-from clasp_bench.teacher import LabelStore
+from clasp_bench.hardware import peak_memory_mb
+from clasp_bench.models.flops import backbone_cost
+from clasp_bench.registry import DATASETS, MODELS
 
 WEIGHTS = "backbone.safetensors"
-TAKES_LABELS = "num_parts"  # a method whose config lacks it reads no labels
+TAKES_LABELS = "attribute_groups"  # a method whose config lacks it reads no labels
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """A pre-training run that is ready to go.
+
+    Attributes:
+        config: Complete: photos, labels with their classes and the seed are filled in.
+        photos: Open; the photos are listed once in a run.
+        identity: What makes this run this one and no other: config, photos, labels, seed, processes.
+    """
+
+    config: Config
+    photos: Photos
+    identity: dict[str, Any]
 
 
 def prepare(
@@ -31,11 +54,11 @@ def prepare(
     labels: str | Path | None = None,
     seed: int | None = None,
     options: Sequence[str] = (),
-) -> Config:
+) -> Pretraining:
     """Read a config and put the photos, the labels with their classes and the seed where they belong.
 
     Args:
-        photos, labels: In place of the config's folder of photos and label store.
+        photos, labels: In place of the config's photos and label store.
     Raises:
         ConfigError: an unknown key, or a method that needs labels without a store.
         DataError, LabelMismatch: see `Photos`.
@@ -44,25 +67,25 @@ def prepare(
     if seed is not None:
         config.seed = seed
     data = config.train_dataloader.dataset
+    join_processes()
     data.root = str(photos or data.root)
-    names = list_images(data.root)
-    if TAKES_LABELS not in config.model:
-        data.labels = None
-        return config
-    data.labels = str(labels or ("" if photos else data.labels or ""))
-    if not data.labels:
+    data.labels = str(labels or ("" if photos else data.labels or "")) if TAKES_LABELS in config.model else None
+    if data.labels == "":
+        open_photos(data.root)  # a wrong path is the first thing to say
         raise ConfigError(
             f"{config_path}: {config.model.type.__name__} learns from labels; make them with "
             f"`clasp-bench label {data.root} --out LABELS` and give --labels LABELS"
         )
-    store = LabelStore.open(data.labels)
-    store.check(names)
-    config.model.num_parts = len(store.meta["parts"])
-    config.model.attribute_groups = [len(classes) for classes in store.meta["attribute_groups"].values()]
-    return config
+    dataset = DATASETS.build(data)
+    if dataset.labels is not None:
+        meta = dataset.labels.meta
+        config.model.attribute_groups = [len(classes) for classes in meta["attribute_groups"].values()]
+        if "num_parts" in config.model:
+            config.model.num_parts = len(meta["parts"])
+    return Pretraining(config, dataset, _identity(config, dataset))
 
 
-def pretrain(config: Config, work_dir: str | Path, resume: bool) -> Path:
+def pretrain(run: Pretraining, work_dir: str | Path, resume: bool) -> Path:
     """Train, and write the backbone with its header.
 
     Returns:
@@ -70,15 +93,24 @@ def pretrain(config: Config, work_dir: str | Path, resume: bool) -> Path:
     Raises:
         ConfigError: `work_dir` holds another run (other config, photos, labels or seed), or one and `resume` is not set.
     """
-    work_dir = Path(work_dir)
-    identity = run_identity(config)
+    config, work_dir = run.config, Path(work_dir)
     weights = work_dir / WEIGHTS
-    claim(work_dir, identity, resume)
+    on_main(lambda: claim(work_dir, run.identity, resume))
     if weights.is_file():
         return weights
 
-    runner = build_runner(config, work_dir, f"pretrain {config.model.type.__name__}", resume)
+    runner = build_runner(config, work_dir, f"pretrain {config.model.type.__name__}", resume, train_set=run.photos)
     runner.train()
+    handed_on = _export(
+        run, runner
+    )  # in every process: counting operations runs the routers, which take means over all of them
+    on_main(lambda: save_weights(weights, *handed_on))
+    return weights
+
+
+def _export(run: Pretraining, runner: Runner) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The weights that are handed on, and their header."""
+    config = run.config
     method = runner.model.module if hasattr(runner.model, "module") else runner.model
     backbone = method.exported()
     header = {
@@ -87,51 +119,58 @@ def pretrain(config: Config, work_dir: str | Path, resume: bool) -> Path:
         "outside_supervision": method.outside_supervision,
         "backbone": _plain_backbone(config),
         "grid": list(backbone.patch_resolution),
-        "photos_seen": runner.max_iters * config.train_dataloader.batch_size,
+        "photos_seen": global_size(runner.max_iters * config.train_dataloader.batch_size),
         "cost": {
             "wall_seconds": round(wall_seconds(runner), 1),
-            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            "peak_memory_mb": round(peak_memory_mb()),
             "parameters": sum(p.numel() for p in backbone.parameters()),
             "threads": torch.get_num_threads(),
+            "gpus": get_world_size() if torch.cuda.is_available() else 0,
+            "flops": backbone_cost(backbone.cpu(), tuple(config.model.backbone["img_size"])).activated_flops,
         },
         "version": clasp_bench.__version__,
         "licence": "Apache-2.0",
-        **identity,
-        "data": {"name": Path(config.train_dataloader.dataset.root).resolve().name, **identity["data"]},
+        **run.identity,
+        "data": {"name": Path(config.train_dataloader.dataset.root).resolve().name, **run.identity["data"]},
+        "labels": run.identity["labels"] and {**run.identity["labels"], "digest": run.photos.labels.digest},
     }
-    return save_weights(weights, backbone.state_dict(), header)
+    return backbone.state_dict(), header
 
 
-def run_identity(config: Config) -> dict[str, Any]:
-    """What makes a pre-training run this one and no other: config, photos, labels, seed."""
-    data = config.train_dataloader.dataset
-    names = list_images(data.root)
-    labels = LabelStore.open(data.labels).meta if data.get("labels") else None
+def _identity(config: Config, photos: Photos) -> dict[str, Any]:
+    labels = photos.labels and photos.labels.meta
     recipe = deepcopy(config)
     recipe.train_dataloader.dataset.root = recipe.train_dataloader.dataset.labels = None  # folders may move
+    recipe.wandb = None
     return {
         "config": {"name": Path(config.filename).stem, "digest": digest(recipe.pretty_text.encode())},
-        "data": {"images": len(names), "digest": names_digest(names)},
+        "data": {"images": len(photos), "digest": photos.source.digest},
         "labels": labels and {key: labels[key] for key in ("teacher", "fingerprint")},
         "seed": config.get("seed", 0),
+        "processes": get_world_size(),
     }
 
 
 def _plain_backbone(config: Config) -> dict[str, Any]:
-    """Config of the `CLASPViT` that holds the exported weights."""
-    kept = ("arch", "img_size", "patch_size", "moe")
+    """Config of the `CLASPViT` or `CLASPSwin` that holds the exported weights."""
+    kept = ("arch", "img_size", "patch_size", "window_size", "moe")
     backbone = config._cfg_dict.to_dict()["model"]["backbone"]
-    return {"type": "CLASPViT", **{key: backbone[key] for key in kept if backbone.get(key) is not None}}
+    swin = getattr(config.model.backbone.type, "__name__", config.model.backbone.type) == "CLASPSwin"
+    return {
+        "type": "CLASPSwin" if swin else "CLASPViT",
+        **{key: backbone[key] for key in kept if backbone.get(key) is not None},
+    }
 
 
-def plan(config: Config) -> list[str]:
-    """What a run of `config` would do, in lines to print: method, parameters, photos, steps."""
+def plan(run: Pretraining) -> list[str]:
+    """What a run would do, in lines to print: method, parameters, photos, steps, operations, memory, time."""
+    config, photos = run.config, len(run.photos)
     method = MODELS.build(config.model)
-    photos = len(list_images(config.train_dataloader.dataset.root))
     steps, batch = config.train_cfg.max_iters, config.train_dataloader.batch_size
     trained = sum(p.numel() for p in method.parameters() if p.requires_grad)
     return [
         f"method: {method.display_name}, supervision from outside the photos: {method.outside_supervision}",
         f"backbone: {sum(p.numel() for p in method.exported().parameters()) / 1e6:.2f} M parameters, {trained / 1e6:.2f} M trained in all",
         f"photos: {photos:,}; steps: {steps:,} of {batch} photos ({steps * batch / photos:.1f} epochs)",
+        *outlook(method, _plain_backbone(config), run.photos, steps, batch),
     ]

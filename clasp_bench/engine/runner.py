@@ -2,18 +2,31 @@
 
 import logging
 from copy import deepcopy
+from functools import cached_property
+from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
+import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
+from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
+from torch.utils.data import Dataset
 
 from clasp_bench.engine import storage
+from clasp_bench.engine.checkpoints import checkpoints
 from clasp_bench.engine.config import OWN_KEYS
+from clasp_bench.engine.health import FiniteLossHook
 from clasp_bench.engine.hooks import ProgressHook, StepSeedHook, WallClockHook
+from clasp_bench.engine.launch import join_processes
+from clasp_bench.errors import ConfigError
 
 # Warnings of MMEngine that no user of this project can act on; the log file has them.
 MMENGINE_TO_ITSELF = ("deprecated", "has no metainfo", "its requires_grad=False")
+
+_RUNNER_NUMBERS = count(1)  # in this process
 
 
 class QuietRunner(Runner):
@@ -27,9 +40,32 @@ class QuietRunner(Runner):
                 handler.addFilter(lambda record: not any(word in record.getMessage() for word in MMENGINE_TO_ITSELF))
         return logger
 
+    @cached_property
+    def _config_in_text(self) -> SimpleNamespace:
+        return SimpleNamespace(pretty_text=self.cfg.pretty_text)
+
+    def save_checkpoint(self, *args, **kwargs) -> None:
+        """As in MMEngine, which formats the whole config anew for every checkpoint: that took longer than to write it."""
+        config, self.cfg = self.cfg, self._config_in_text
+        try:
+            super().save_checkpoint(*args, **kwargs)
+        finally:
+            self.cfg = config
+
+    def train(self):
+        try:
+            return super().train()
+        finally:
+            next(hook for hook in self.hooks if isinstance(hook, ProgressHook)).close()
+
 
 def build_runner(
-    config: Config, work_dir: str | Path, description: str, resume: bool = False, seed: int | None = None
+    config: Config,
+    work_dir: str | Path,
+    description: str,
+    resume: bool = False,
+    seed: int | None = None,
+    train_set: Dataset | None = None,
 ) -> Runner:
     """Build the Runner of a config that `load_config` has read.
 
@@ -40,19 +76,51 @@ def build_runner(
         description: What the progress bar says.
         resume: Go on from the last checkpoint in `work_dir`, if there is one.
         seed: In place of the config's ``seed``.
+        train_set: The config's training data, where it is open already.
+    Raises:
+        ConfigError: ``wandb`` is set and not installed.
     """
     storage.install()
     config = deepcopy(config)
     seed = config.get("seed", 0) if seed is None else seed
+    if config.get("wandb"):
+        _add_wandb(config, Path(work_dir).name)
     for key in OWN_KEYS & set(config):
         config.pop(key)
-    config.work_dir, config.resume = str(work_dir), resume
-    config.experiment_name = Path(work_dir).name
+    kept = checkpoints(work_dir) if resume else []
+    config.work_dir, config.resume = str(work_dir), bool(kept)
+    if kept:
+        config.load_from = str(kept[-1])
+    config.launcher = join_processes()
+    if config.launcher != "none" and not torch.cuda.is_available():
+        config.model_wrapper_cfg = dict(
+            type=MMDistributedDataParallel,
+            device_ids=None,
+            broadcast_buffers=False,
+            find_unused_parameters=config.get("find_unused_parameters", False),
+        )
+    # MMEngine adds the time in seconds; under one name a second Runner would get the first one's visualizer, which writes elsewhere.
+    config.experiment_name = f"{Path(work_dir).name}-{next(_RUNNER_NUMBERS)}"
     config.randomness = dict(seed=seed)
     config.custom_hooks = [
         *config.get("custom_hooks", []),
         dict(type=StepSeedHook),
         dict(type=WallClockHook),
+        dict(type=FiniteLossHook),
         dict(type=ProgressHook, description=description),
     ]
-    return QuietRunner.from_cfg(config)
+    runner = QuietRunner.from_cfg(config)
+    if train_set is not None:
+        runner._train_dataloader["dataset"] = train_set
+    return runner
+
+
+def _add_wandb(config: Config, run: str) -> None:
+    """Send what is logged to Weights & Biases too, to the project that ``wandb`` names."""
+    if find_spec("wandb") is None:
+        raise ConfigError(
+            f"wandb={config.wandb}: the package wandb is not installed; pip install wandb, or leave it out"
+        )
+    config.visualizer.vis_backends.append(
+        dict(type="WandbVisBackend", init_kwargs=dict(project=config.wandb, name=run, resume="allow"))
+    )

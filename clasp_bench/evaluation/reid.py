@@ -4,7 +4,8 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from clasp_bench.evaluation.ranking import Ranking, rank
+from clasp_bench.evaluation.ranking import Ranking, inner_product, rank
+from clasp_bench.evaluation.rerank import KReciprocal
 from clasp_bench.registry import METRICS
 
 CMC_RANKS = (1, 5, 10)
@@ -12,12 +13,16 @@ CMC_RANKS = (1, 5, 10)
 
 @METRICS.register_module()
 class ReIDMetric(BaseMetric):
-    """Cosine ranking, single query, without re-ranking; camera and junk rules are `ranking.rank`'s. Scores are in percent.
+    """Cosine ranking, single query; camera and junk rules are `ranking.rank`'s. Scores are in percent.
 
     Source: Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015. AP is the mean of the precision at each
     positive, as torchreid and fast-reid compute it, and not the area under a trapezoid as in the first MATLAB code.
 
+    Args:
+        rerank: Settings of a `KReciprocal`, ``dict()`` for the published ones; None, the default, does not re-rank.
+
     Attributes:
+        protocol: How the gallery is ranked, in words.
         ranking: Of the last `compute_metrics`; its per-query AP is what a paired bootstrap needs.
     """
 
@@ -25,6 +30,11 @@ class ReIDMetric(BaseMetric):
     higher_is_better = dict.fromkeys(("mAP", *(f"rank{k}" for k in CMC_RANKS), "mINP"), True)
     unit = "%"
     ranking: Ranking | None = None
+
+    def __init__(self, rerank: dict | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.similarity = inner_product if rerank is None else KReciprocal(**rerank)
+        self.protocol = "cosine, single query" + (f", {self.similarity}" if rerank is not None else "")
 
     def process(self, data_batch, data_samples: list[dict]) -> None:
         """Keep `feature` (D,), `person_id`, `camera_id` and `is_query` of each sample."""
@@ -36,7 +46,8 @@ class ReIDMetric(BaseMetric):
         person, camera = (np.array([int(result[key]) for result in results]) for key in ("person_id", "camera_id"))
         query = np.array([bool(result["is_query"]) for result in results])
         self.ranking = rank(
-            features[query], features[~query], person[query], person[~query], camera[query], camera[~query]
+            *(values[chosen] for values in (features, person, camera) for chosen in (query, ~query)),
+            similarity=self.similarity,
         )
         if self.ranking.left_out:
             print_log(

@@ -1,6 +1,10 @@
 """The sentences below a table: how to read its marks, whose labels were used, what CLASP is here, and what to be careful about."""
 
-from clasp_bench.report.tables import SIGNIFICANCE, TIED, WorldTable
+from collections.abc import Sequence
+
+from clasp_bench.report.against import Comparison
+from clasp_bench.report.statistics import SIGNIFICANCE
+from clasp_bench.report.tables import BEST, SECOND, WorldTable
 
 RECONSTRUCTION = (
     "CLASP is a reconstruction from the published abstract (arXiv 2601.13133): its architecture, losses and schedule are this "
@@ -14,11 +18,39 @@ def notes(table: WorldTable) -> list[str]:
     return [
         *(["Figures are percentages unless a unit is given."] if percent else []),
         *_runs(table),
+        *_failures(table),
+        *_pretrainings(table),
         *_marks(table),
+        *_overall(table),
         *_teachers(table),
         *([RECONSTRUCTION] if any(method.lower().startswith("clasp") for method in table.methods) else []),
         *_cautions(table),
     ]
+
+
+def comparison_notes(table: WorldTable, comparisons: Sequence[Comparison]) -> list[str]:
+    """How to read a comparison with a reference, as plain text."""
+    pairs = {difference.pairs for it in comparisons for difference in it.differences.values()}
+    sentences = [
+        f"Differences are {comparisons[0].reference} minus the other, turned so that above 0 it is the better one."
+    ]
+    if not any(table.noise.values()):
+        return [*sentences, "None is tested: without a second seed there is no telling a difference from noise."]
+    sentences.append(
+        f"Win and loss: beyond noise (t-test with the spread pooled over the column, Holm-corrected over the methods, p\u00a0<\u00a0{SIGNIFICANCE}); "
+        "tie: not."
+    )
+    if len(table.headline) > 1:
+        sentences.append(
+            "All tasks, p: Wilcoxon's signed-rank test over the differences of all (task, seed) pairs, each in units of its column's "
+            "noise, Holm-corrected over the methods."
+        )
+    if pairs and max(pairs) < 6:
+        sentences.append(
+            f"Paired over the {max(pairs)} seeds of a single task, Wilcoxon's test cannot give less than p = "
+            f"{2 ** (1 - max(pairs)):.2g}; its values are in report.json."
+        )
+    return sentences
 
 
 def common_n(table: WorldTable) -> int | None:
@@ -35,20 +67,65 @@ def _runs(table: WorldTable) -> list[str]:
     return [f"Cells are the mean ± sample standard deviation {cells}."]
 
 
+def _failures(table: WorldTable) -> list[str]:
+    """Why runs are missing: a sentence for each method, task and reason."""
+    seeds: dict[tuple[str, str, str, str], list[int]] = {}
+    for it in table.failures:
+        seeds.setdefault((it.method, it.task, it.reason, it.log), []).append(it.seed)
+    return [
+        f"{method}, {task}, seed{'s' if len(of) > 1 else ''} {', '.join(map(str, sorted(of)))} failed: {reason} ({log})."
+        for (method, task, reason, log), of in seeds.items()
+    ]
+
+
+def _pretrainings(table: WorldTable) -> list[str]:
+    """Whether the spread between seeds holds pre-training, or fine-tuning alone."""
+    repeated, once = [], []
+    for method in table.methods:
+        runs = table.runs(method, table.columns)
+        digests = {run.weights.digest for run in runs if run.weights}
+        if digests and len({run.seed for run in runs}) > 1:
+            (once if len(digests) == 1 else repeated).append(method)
+    if not once:
+        return []
+    who = "Each method" if not repeated else ", ".join(once)
+    return [f"{who} was pre-trained once: the spread is that of fine-tuning alone and leaves out luck in pre-training."]
+
+
 def _marks(table: WorldTable) -> list[str]:
     if len(table.methods) < 2:
         return []
-    noise = any(cell.std is not None for cell in table.cells.values())
-    beyond = f" beyond noise (t-test, spread pooled over the column, p < {SIGNIFICANCE})" if noise else ""
-    sentences = [f"Bold: best{beyond}; underlined: second."]
-    if any(cell.mark == TIED for cell in table.cells.values()):
-        sentences.append(
-            "≈: no method is best; those so marked do not differ from the leading one"
-            + (" beyond noise." if noise else ".")
-        )
-    if len(table.cells) < len(table.methods) * len(table.columns):
-        sentences.append("A dash stands where there is no run.")
-    return sentences
+    cells = ((method, column) for method in table.methods for column in table.columns)
+    absent = [cell for cell in cells if cell not in table.cells and not table.failure(*cell)]
+    missing = ["A dash stands where there is no run."] if absent else []
+    if not any(table.noise.values()):
+        return ["Nothing is marked best: without a second seed there is no telling a difference from noise.", *missing]
+    marks = {cell.mark for cell in table.cells.values()}
+    test = f"t-test with the spread pooled over the column, Holm-corrected, p\u00a0<\u00a0{SIGNIFICANCE}"
+    return [
+        *([f"Bold: best, or not distinguishable from the best ({test})."] if BEST in marks else []),
+        *(["Underlined: second, the best of those that are behind beyond noise."] if SECOND in marks else []),
+        *(
+            ["A column without bold: no method differs from the best one beyond noise."]
+            if _some_column_has_no_best(table)
+            else []
+        ),
+        *missing,
+    ]
+
+
+def _some_column_has_no_best(table: WorldTable) -> bool:
+    marked = {column for (_, column), cell in table.cells.items() if cell.mark == BEST}
+    return len(marked) < len(table.columns)
+
+
+def _overall(table: WorldTable) -> list[str]:
+    if len(table.headline) < 2 or len(table.methods) < 2:
+        return []
+    return [
+        "Mean rank and normalised mean are over the first metric of each task, among methods that have them all; the normalised mean "
+        "is the mean over tasks of 100 (x − worst) / (best − worst), worst and best being those of this table."
+    ]
 
 
 def _teachers(table: WorldTable) -> list[str]:

@@ -1,23 +1,35 @@
 """Tables from records: for each world, methods as rows and the metrics of each task as columns.
 
 Runs are comparable, and share a column, when task, task version, data set and protocol agree. A cell is the mean over seeds. Two
-means differ beyond noise when a t-test with the spread pooled over the column's cells gives p < 0.05 (two-sided); without a second
-seed anywhere in the column there is no estimate of noise and the order is taken as it stands.
+means differ beyond noise when a t-test with the spread pooled over the column's cells gives p < 0.05 (two-sided), corrected for the
+number of methods that the best is compared with (Holm). Best are the leading method and all that do not differ from it beyond
+noise. Where no method has a second seed there is no estimate of noise, and nothing is called best.
 """
 
-import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
+from functools import cached_property
 
+import numpy as np
 import pandas as pd
-from scipy.special import stdtr
 
+from clasp_bench.report.statistics import (
+    SIGNIFICANCE,
+    Noise,
+    Ranking,
+    holm,
+    mean_intervals,
+    mean_ranks,
+    noise_test,
+    normalised_mean,
+    pooled_noise,
+    ranking,
+)
+from clasp_bench.suite.failures import Failure
 from clasp_bench.suite.record import RunRecord
 
-SIGNIFICANCE = 0.05
-
-BEST, TIED, SECOND = "best", "tied", "second"
+BEST, SECOND = "best", "second"
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,11 @@ class Column:
     unit: str
     higher_is_better: bool
 
+    @property
+    def sign(self) -> int:
+        """1 where higher is better, else -1: times a value it is higher the better it is."""
+        return 1 if self.higher_is_better else -1
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -41,12 +58,14 @@ class Cell:
     Attributes:
         mean: in the column's unit.
         std: sample standard deviation; None for a single run.
-        mark: ``"best"`` (beyond noise), ``"tied"`` (no worse than the best within noise), ``"second"`` or None.
+        interval: 95 % bootstrap interval of the mean; None for a single run.
+        mark: ``"best"`` (leads, or does not differ from the leader beyond noise), ``"second"`` (leads the others) or None.
         runs: the records behind it, by seed.
     """
 
     mean: float
     std: float | None
+    interval: tuple[float, float] | None
     runs: tuple[RunRecord, ...]
     mark: str | None = None
 
@@ -56,20 +75,56 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Overall:
+    """A method over all headline columns; None where it lacks one of them.
+
+    Attributes:
+        mean_rank: among the methods that have them all, 1 the best.
+        normalised_mean: 0 to 100, see :func:`~clasp_bench.report.statistics.normalised_mean`.
+    """
+
+    mean_rank: float | None
+    normalised_mean: float | None
+
+
+@dataclass(frozen=True)
 class WorldTable:
-    """The table of one world; ``methods`` stand best mean rank first, a missing cell is a missing key."""
+    """The table of one world; ``methods`` stand best first, a missing cell is a missing key.
+
+    Attributes:
+        noise: of each column, None where no method has a second seed.
+        ranking: of the methods that have all headline columns; None where these are too few.
+        failures: why runs of this world are missing.
+    """
 
     world: str
     methods: tuple[str, ...]
     columns: tuple[Column, ...]
-    cells: dict[tuple[str, Column], Cell]
-    labels: dict[str, str]
+    cells: Mapping[tuple[str, Column], Cell]
+    labels: Mapping[str, str]
+    noise: Mapping[Column, Noise | None]
+    overall: Mapping[str, Overall]
+    ranking: Ranking | None
     warnings: tuple[str, ...]
+    failures: tuple[Failure, ...] = ()
 
-    @property
+    @cached_property
     def records(self) -> list[RunRecord]:
         """The runs that count in some cell, each once."""
-        return list({run.key: run for cell in self.cells.values() for run in cell.runs}.values())
+        return list({id(run): run for cell in self.cells.values() for run in cell.runs}.values())
+
+    @cached_property
+    def groups(self) -> dict[str, list[Column]]:
+        """The columns of each task, by its heading."""
+        groups = defaultdict(list)
+        for column in self.columns:
+            groups[self.heading(column)].append(column)
+        return dict(groups)
+
+    @property
+    def headline(self) -> list[Column]:
+        """The first metric of each task, which ranks and plots use."""
+        return [columns[0] for columns in self.groups.values()]
 
     def heading(self, column: Column) -> str:
         """What sets the column's task apart from the other columns of this world, for people."""
@@ -85,13 +140,28 @@ class WorldTable:
             parts.append(column.protocol)
         return " ".join(parts)
 
+    def failure(self, method: str, column: Column) -> Failure | None:
+        """Why a method has no figure in a column, where a suite knows."""
+        of_cell = (it for it in self.failures if (it.method, it.task) == (method, column.task))
+        return None if (method, column) in self.cells else next(of_cell, None)
 
-def world_tables(records: Sequence[RunRecord]) -> list[WorldTable]:
-    """One table for each world among ``records``, worlds in alphabetical order."""
+    def runs(self, method: str, columns: Sequence[Column]) -> list[RunRecord]:
+        """The runs of a method behind any of these columns, each once."""
+        cells = (self.cells.get((method, column)) for column in columns)
+        return list({id(run): run for cell in cells if cell for run in cell.runs}.values())
+
+
+def world_tables(records: Sequence[RunRecord], failures: Sequence[Failure] = ()) -> list[WorldTable]:
+    """One table for each world among ``records``, worlds in alphabetical order; failures of runs that were made after all do not count."""
     by_world = defaultdict(list)
     for record in records:
         by_world[record.world].append(record)
-    return [_world_table(world, by_world[world]) for world in sorted(by_world)]
+    made = {(record.world, record.method, record.task, record.seed) for record in records}
+    missing = [it for it in failures if (it.world, it.method, it.task, it.seed) not in made]
+    return [
+        _world_table(world, by_world[world], tuple(it for it in missing if it.world == world))
+        for world in sorted(by_world)
+    ]
 
 
 def long_table(tables: Sequence[WorldTable]) -> pd.DataFrame:
@@ -101,6 +171,7 @@ def long_table(tables: Sequence[WorldTable]) -> pd.DataFrame:
         for method in table.methods:
             for column in table.columns:
                 cell = table.cells.get((method, column))
+                low, high = cell.interval if cell and cell.interval else (None, None)
                 rows.append(
                     {
                         "world": table.world,
@@ -116,6 +187,8 @@ def long_table(tables: Sequence[WorldTable]) -> pd.DataFrame:
                         "higher_is_better": column.higher_is_better,
                         "mean": cell.mean if cell else None,
                         "std": cell.std if cell else None,
+                        "low": low,
+                        "high": high,
                         "n": cell.n if cell else 0,
                         "mark": cell.mark if cell else None,
                     }
@@ -123,7 +196,7 @@ def long_table(tables: Sequence[WorldTable]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _world_table(world: str, records: Sequence[RunRecord]) -> WorldTable:
+def _world_table(world: str, records: Sequence[RunRecord], failures: tuple[Failure, ...]) -> WorldTable:
     runs: dict[tuple[str, Column], dict[int, RunRecord]] = defaultdict(dict)
     warnings = []
     for record in sorted(records, key=lambda record: record.created):
@@ -135,20 +208,20 @@ def _world_table(world: str, records: Sequence[RunRecord]) -> WorldTable:
                     f"{_difference(earlier, record)}; the newer one counts"
                 )
             runs[record.method, column][record.seed] = record
-    cells = {}
-    for (method, column), by_seed in runs.items():
-        values = pd.Series([run.metrics[column.metric].value for run in by_seed.values()])
-        std = float(values.std()) if len(values) > 1 else None
-        cells[method, column] = Cell(float(values.mean()), std, tuple(by_seed[seed] for seed in sorted(by_seed)))
+    cells = _cells(runs)
     columns = tuple(dict.fromkeys(column for _, column in cells))
     columns = tuple(sorted(columns, key=lambda column: astuple(column)[:5]))  # stable: metrics keep the record's order
+    noise = {}
     for column in columns:
         of_column = {method: cell for (method, other), cell in cells.items() if other == column}
-        for method, mark in _marks(of_column, column.higher_is_better).items():
+        noise[column] = pooled_noise([cell.std for cell in of_column.values()], [cell.n for cell in of_column.values()])
+        for method, mark in _marks(of_column, column, noise[column]).items():
             cells[method, column] = replace(of_column[method], mark=mark)
-    methods = tuple(_mean_ranks(cells, columns).sort_values(kind="stable").index)
-    labels = {method: _labels([record for record in records if record.method == method]) for method in methods}
-    return WorldTable(world, methods, columns, cells, labels, tuple(dict.fromkeys(warnings)))
+    names = sorted({method for method, _ in cells} | {failure.method for failure in failures})
+    labels = {name: _labels([record for record in records if record.method == name]) for name in names}
+    warnings = tuple(dict.fromkeys(warnings))
+    table = WorldTable(world, tuple(names), columns, cells, labels, noise, {}, None, warnings, failures)
+    return _ranked(table)
 
 
 def _columns(record: RunRecord) -> list[Column]:
@@ -173,39 +246,74 @@ def _difference(one: RunRecord, other: RunRecord) -> str:
     return "weights"
 
 
-def _marks(cells: dict[str, Cell], higher_is_better: bool) -> dict[str, str]:
-    """Marks of one column: the best alone if it leads beyond noise, with a second; otherwise all that tie with the best."""
-    if len(cells) < 2:
+def _cells(runs: Mapping[tuple[str, Column], dict[int, RunRecord]]) -> dict[tuple[str, Column], Cell]:
+    """Means, deviations and intervals, worked out together for all cells of equally many seeds."""
+    by_count = defaultdict(list)
+    for (method, column), by_seed in runs.items():
+        ordered = tuple(by_seed[seed] for seed in sorted(by_seed))
+        by_count[len(ordered)].append((method, column, ordered))
+    cells = {}
+    for n, members in by_count.items():
+        values = np.array([[run.metrics[column.metric].value for run in of_cell] for _, column, of_cell in members])
+        means = values.mean(axis=1).tolist()
+        if n > 1:
+            deviations = values.std(axis=1, ddof=1).tolist()
+            intervals = list(zip(*(ends.tolist() for ends in mean_intervals(values)), strict=True))
+        else:
+            deviations = intervals = [None] * len(members)
+        for (method, column, of_cell), *figures in zip(members, means, deviations, intervals, strict=True):
+            cells[method, column] = Cell(*figures, of_cell)
+    return {key: cells[key] for key in runs}
+
+
+def _marks(cells: Mapping[str, Cell], column: Column, noise: Noise | None) -> dict[str, str]:
+    """Marks of one column; none where nothing can be told apart."""
+    if len(cells) < 2 or noise is None:
         return {}
-    order = sorted(cells, key=lambda method: cells[method].mean, reverse=higher_is_better)
-    best = cells[order[0]]
-    spread = [cell for cell in cells.values() if cell.std is not None]
-    freedom = sum(cell.n - 1 for cell in spread)
-    variance = sum((cell.n - 1) * cell.std**2 for cell in spread) / freedom if freedom else 0.0
-    tied = [method for method in order if not _beyond_noise(best, cells[method], variance, freedom)]
-    if len(tied) > 1:
-        return dict.fromkeys(tied, TIED)
-    runners_up = [method for method in order[1:] if cells[method].mean == cells[order[1]].mean]
-    return {order[0]: BEST} | dict.fromkeys(runners_up, SECOND)
+    leader, *others = sorted(cells, key=lambda method: column.sign * cells[method].mean, reverse=True)
+    best = cells[leader]
+    p = holm([noise_test(best.mean - cells[name].mean, best.n, cells[name].n, noise) for name in others])
+    behind = [name for name, value in zip(others, p, strict=True) if value < SIGNIFICANCE]
+    if not behind:
+        return {}
+    marks = dict.fromkeys([name for name in cells if name not in behind], BEST)
+    return marks | {name: SECOND for name in behind if cells[name].mean == cells[behind[0]].mean}
 
 
-def _beyond_noise(one: Cell, other: Cell, variance: float, freedom: int) -> bool:
-    difference = abs(one.mean - other.mean)
-    error = math.sqrt(variance * (1 / one.n + 1 / other.n))
-    if error == 0:
-        return difference > 0
-    return bool(2 * stdtr(freedom, -difference / error) < SIGNIFICANCE)
+def _ranked(table: WorldTable) -> WorldTable:
+    """The table with its methods in order: those with all headline columns by mean rank, then the others by theirs."""
+    scores = headline_scores(table)
+    whole = scores.dropna()
+    overall = pd.DataFrame(
+        {"rank": mean_ranks(whole), "normalised": normalised_mean(whole), "order": mean_ranks(scores)},
+        index=scores.index,
+    )
+    in_order = overall.sort_values(["rank", "order"], kind="stable", na_position="last")
+    known = overall.astype(object).where(overall.notna(), None)
+    return replace(
+        table,
+        methods=tuple(in_order.index),
+        overall={name: Overall(known["rank"][name], known["normalised"][name]) for name in in_order.index},
+        ranking=ranking(whole),
+    )
 
 
-def _mean_ranks(cells: dict[tuple[str, Column], Cell], columns: Sequence[Column]) -> pd.Series:
-    """Mean rank of each method over the columns it has; methods in alphabetical order."""
-    ranks = []
-    for column in columns:
-        means = pd.Series({method: cell.mean for (method, other), cell in cells.items() if other == column})
-        ranks.append(means.rank(ascending=not column.higher_is_better))
-    return pd.concat(ranks, axis=1).mean(axis=1).sort_index()
+def headline_scores(table: WorldTable) -> pd.DataFrame:
+    """Methods x headline columns, turned so that higher is better; missing cells are NaN."""
+    return pd.DataFrame(
+        [
+            [
+                column.sign * cell.mean if (cell := table.cells.get((method, column))) else np.nan
+                for column in table.headline
+            ]
+            for method in table.methods
+        ],
+        index=table.methods,
+        columns=range(len(table.headline)),
+        dtype=float,
+    )
 
 
 def _labels(records: Sequence[RunRecord]) -> str:
     teachers = sorted({record.labels.teacher if record.labels else "none" for record in records})
-    return ", ".join(teachers)
+    return ", ".join(teachers) or "–"

@@ -9,10 +9,12 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from clasp_bench.report.notes import common_n, notes
-from clasp_bench.report.tables import BEST, SECOND, TIED, Cell, Column, WorldTable, long_table
+from clasp_bench.report.against import LOSS, TIE, WIN, Comparison
+from clasp_bench.report.content import Report
+from clasp_bench.report.notes import common_n, comparison_notes, notes
+from clasp_bench.report.tables import BEST, SECOND, Cell, Column, WorldTable, long_table
 
-MISSING = "–"
+MISSING, FAILED = "–", "failed"
 
 
 def number(value: float, column: Column) -> str:
@@ -32,21 +34,67 @@ def metric_title(column: Column) -> str:
     return f"{column.metric}{unit} {'↑' if column.higher_is_better else '↓'}"
 
 
-def markdown(tables: Sequence[WorldTable]) -> str:
+def rank(value: float | None) -> str:
+    """A mean rank, or a dash."""
+    return MISSING if value is None else f"{value:.1f}"
+
+
+def p_value(value: float | None) -> str:
+    """A p value at two digits, or a dash."""
+    if value is None:
+        return MISSING
+    return "< 0.001" if value < 0.001 else f"{value:.2g}"
+
+
+def signed(value: float, column: Column) -> str:
+    """A difference with its sign, at the precision of tables."""
+    return f"{'−' if value < 0 else '+'}{number(abs(value), column)}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds for people: ``"12.3 s"``, ``"1 min 32 s"``, ``"2 h 05 min"``."""
+    if seconds is None:
+        return MISSING
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def markdown(report: Report) -> str:
     """All tables with their notes as GitHub Markdown; names are escaped."""
     parts = ["# Results"]
-    for table in tables:
-        titles = ["method", "labels", *(f"{table.heading(column)} {metric_title(column)}" for column in table.columns)]
-        lines = [_row(map(_escape, titles)), _row(["---", "---", *("--:" for _ in table.columns)])]
-        for method in table.methods:
-            cells = (_markdown_cell(table, method, column) for column in table.columns)
-            lines.append(_row([_escape(method), _escape(table.labels[method]), *cells]))
-        parts += [
-            f"## {_escape(table.world)}",
-            "\n".join(lines),
-            "\n".join(f"- {_escape(note)}" for note in notes(table)),
-        ]
+    for table in report.tables:
+        parts += [f"## {_escape(table.world)}", _full_table(table), _list(notes(table))]
+        if comparisons := report.comparisons.get(table.world):
+            parts += [f"### {_escape(comparisons[0].reference)} against the others", _against_table(table, comparisons)]
+            parts += [_list(comparison_notes(table, comparisons))]
     return "\n\n".join(parts) + "\n"
+
+
+def summary(table: WorldTable) -> str:
+    """One Markdown table of a world for a README: the headline metric of each task, overall figures, pre-training time."""
+    overall = len(table.headline) > 1
+    titles = [
+        *("method", "labels from"),
+        *(f"{table.heading(column)} {metric_title(column)}" for column in table.headline),
+        *(("mean rank ↓", "normalised mean ↑") if overall else ()),
+        "pre-training",
+    ]
+    lines = [_row(map(_escape, titles)), _row(["---", "---", *("--:" for _ in titles[2:])])]
+    for method in table.methods:
+        over = table.overall[method]
+        runs = table.runs(method, table.headline)
+        known = [run.cost.pretrain_wall_seconds for run in runs if run.cost.pretrain_wall_seconds is not None]
+        cells = [
+            *(_escape(_full_name(table, method)), _escape(table.labels[method])),
+            *(_markdown_cell(table, method, column) for column in table.headline),
+            *((rank(over.mean_rank), rank(over.normalised_mean)) if overall else ()),
+            duration(sum(known) / len(known)) if known else "none" if runs else MISSING,
+        ]
+        lines.append(_row(cells))
+    return "\n".join(lines)
 
 
 def csv(tables: Sequence[WorldTable]) -> str:
@@ -73,27 +121,92 @@ def _console_table(table: WorldTable, columns: Sequence[Column]) -> Table:
         title = Text(f"{heading if heading != previous else ''}\n{metric_title(column)}", justify="right")
         shown.add_column(title, justify="right", no_wrap=True)
         previous = heading
-    styles = {BEST: "bold", SECOND: "underline", TIED: "", None: ""}
+    styles = {BEST: "bold", SECOND: "underline", None: ""}
     for method in table.methods:
         row = []
         for column in columns:
             cell = table.cells.get((method, column))
             if cell is None:
-                row.append(Text(MISSING, style="dim"))
+                failed = table.failure(method, column)
+                row.append(Text(FAILED, style="red") if failed else Text(MISSING, style="dim"))
                 continue
-            tied = "≈" if cell.mark == TIED else ""
-            text = Text(tied + number(cell.mean, column), style=styles[cell.mark])
+            text = Text(number(cell.mean, column), style=styles[cell.mark])
             row.append(Text.assemble(text, (spread(cell, column, show_n).replace(" ", ""), "dim")))
         shown.add_row(Text(method), *row)
     return shown
 
 
+def comparison(table: WorldTable, compared: Comparison) -> Table:
+    """Two methods side by side in every metric, for `rich`."""
+    shown = Table(title=Text(table.world, style="bold"), box=box.SIMPLE_HEAD, title_justify="left")
+    titles = {column: f"{table.heading(column)} {metric_title(column)}" for column in compared.differences}
+    shown.add_column("metric", min_width=max(map(len, titles.values()), default=0))
+    for title in (compared.reference, compared.method, "difference", "95 % interval", "of noise", "p", "verdict"):
+        shown.add_column(Text(title), justify="right", no_wrap=True)
+    for column, it in compared.differences.items():
+        means = (number(table.cells[name, column].mean, column) for name in (compared.reference, compared.method))
+        interval = " to ".join(signed(end, column) for end in it.interval) if it.interval else MISSING
+        noise = MISSING if it.in_noise is None else f"{it.in_noise:.1f}"
+        shown.add_row(Text(titles[column]), *means, signed(it.mean, column), interval, noise, p_value(it.p), it.verdict)
+    return shown
+
+
+def _full_name(table: WorldTable, method: str) -> str:
+    """The method's name as its weights give it, e.g. ``"CLASP (reconstruction)"``; the row's own where it was given one."""
+    headers = (run.weights.header for run in table.runs(method, table.headline) if run.weights)
+    named = (header["method_name"] for header in headers if "method_name" in header and header.get("method") == method)
+    return str(next(named, method))
+
+
+def _full_table(table: WorldTable) -> str:
+    overall = len(table.headline) > 1
+    titles = [
+        *("method", "labels"),
+        *(f"{table.heading(column)} {metric_title(column)}" for column in table.columns),
+        *(("mean rank ↓", "normalised mean ↑") if overall else ()),
+    ]
+    lines = [_row(map(_escape, titles)), _row(["---", "---", *("--:" for _ in titles[2:])])]
+    for method in table.methods:
+        over = table.overall[method]
+        cells = (_markdown_cell(table, method, column) for column in table.columns)
+        ends = (rank(over.mean_rank), rank(over.normalised_mean)) if overall else ()
+        lines.append(_row([_escape(method), _escape(table.labels[method]), *cells, *ends]))
+    return "\n".join(lines)
+
+
+def _against_table(table: WorldTable, comparisons: Sequence[Comparison]) -> str:
+    columns = [column for column in table.headline if any(column in it.differences for it in comparisons)]
+    titles = [
+        "against",
+        *(f"{table.heading(column)} {metric_title(column)}" for column in columns),
+        *("wins, ties, losses", "all tasks, p"),
+    ]
+    lines = [_row(map(_escape, titles)), _row(["---", *("--:" for _ in titles[1:])])]
+    for it in comparisons:
+        cells = [_difference(it, column) for column in columns]
+        counts = ", ".join(str(it.count(verdict, columns)) for verdict in (WIN, TIE, LOSS))
+        lines.append(_row([_escape(it.method), *cells, counts, _escape(p_value(it.p))]))
+    return "\n".join(lines)
+
+
+def _difference(comparison: Comparison, column: Column) -> str:
+    difference = comparison.differences.get(column)
+    if difference is None:
+        return MISSING
+    tested = f" (p {_escape(p_value(difference.p))})" if difference.p is not None else ""
+    return f"{signed(difference.mean, column)}{tested} {difference.verdict}"
+
+
+def _list(sentences: Sequence[str]) -> str:
+    return "\n".join(f"- {_escape(sentence)}" for sentence in sentences)
+
+
 def _markdown_cell(table: WorldTable, method: str, column: Column) -> str:
     cell = table.cells.get((method, column))
     if cell is None:
-        return MISSING
+        return FAILED if table.failure(method, column) else MISSING
     mean = number(cell.mean, column)
-    marked = {BEST: f"**{mean}**", SECOND: f"<u>{mean}</u>", TIED: f"≈{mean}", None: mean}[cell.mark]
+    marked = {BEST: f"**{mean}**", SECOND: f"<u>{mean}</u>", None: mean}[cell.mark]
     return marked + spread(cell, column, common_n(table) is None)
 
 

@@ -1,224 +1,254 @@
-"""Runs the steps of a suite one after another on this machine, and goes on where an earlier call stopped.
+"""Runs the steps of a suite, as many at a time as the executor takes, and goes on where an earlier call stopped.
 
-Beside what the steps make, the work folder holds ``steps/<name>.json`` (state and fingerprint of each step begun),
-``logs/<name>.log`` and a lock. The running step inherits the lock: if it outlives a killed suite, the next one waits.
+A step starts when all it needs is done. Taken away (killed, out of memory, its machine lost) it is tried again; ended with an error of its own it
+has failed, and what needs it is left out, while everything else goes on. All of it is on disk before it matters, so that the suite may be killed.
 """
 
-import ctypes
-import fcntl
-import json
-import os
-import re
-import select
-import shlex
 import shutil
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from clasp_bench.errors import BenchError
-from clasp_bench.files import write_text
+from clasp_bench.suite.display import Display
+from clasp_bench.suite.executors import End, Executor, Job
+from clasp_bench.suite.failures import Failure, write_failures
+from clasp_bench.suite.output import last_error
 from clasp_bench.suite.plan import Step, fingerprints
+from clasp_bench.suite.state import CHANGED, DONE, FAILED, Entry, WorkFolder
 
-LOCK_WAIT_S = 15.0  # a step orphaned by kill -9 of the suite needs a moment to go
-INTERRUPT_GRACE_S = 20.0  # after Ctrl-C a step may finish the checkpoint it is writing
-
-_ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
-
-
-class StepFailed(BenchError):
-    """A step ended with an error; the message names its log."""
+RETRIES = 2
+WAITING, RUNNING, SKIPPED = "waiting", "running", "skipped"
+OVER = (DONE, FAILED, SKIPPED)
 
 
-def state(step: Step, fingerprint: str, work: str | Path) -> str:
-    """``"done"``, ``"new"``, ``"interrupted"`` (can go on) or ``"changed"`` (its command or what it needs)."""
-    entry = _entry(step, Path(work))
-    if not entry:
-        return "new"
-    if entry["fingerprint"] != fingerprint:
-        return "changed"
-    if not step.outputs:
-        return "new"
-    complete = entry["done"] and all(any(Path(work).glob(pattern)) for pattern in step.outputs)
-    return "done" if complete else "interrupted"
+class StepsFailed(BenchError):
+    """Some steps failed; what they are was shown before."""
 
 
-def execute(steps: Sequence[Step], work: str | Path, command: Sequence[str]) -> None:
-    """Runs every step that is not done, in the order given, and stops at the first that fails.
+def states(steps: Sequence[Step], work: WorkFolder, retry_failed: bool) -> dict[str, str]:
+    """Before a suite runs: ``done``, ``failed`` or ``skipped`` for steps it would leave alone; for others why it would run them."""
+    prints, found, then = fingerprints(steps), {}, {}
+    for step in steps:
+        state = work.state(step, prints[step.name])
+        kept = left_alone(state, retry_failed)
+        found[step.name] = SKIPPED if not kept and hindered(step, then) else state
+        then[step.name] = found[step.name] if kept or found[step.name] == SKIPPED else WAITING
+    return found
 
-    A changed step loses its former outputs before it runs; an interrupted one keeps them, so that it can resume. What a
-    step prints passes through to this terminal and into its log.
+
+def left_alone(state: str, retry_failed: bool) -> bool:
+    """Whether a step of this state is not run again."""
+    return state == DONE or (state == FAILED and not retry_failed)
+
+
+def hindered(step: Step, states: Mapping[str, str]) -> str | None:
+    """The step because of which this one cannot run, or None."""
+    bad = [name for name in (*step.needs, *step.after) if states[name] in (FAILED, SKIPPED)]
+    return next((name for name in bad if name in step.needs or len(bad) == len(step.after)), None)
+
+
+def execute(
+    steps: Sequence[Step],
+    work: str | Path,
+    command: Sequence[str],
+    executor: Executor,
+    retry_failed: bool = False,
+) -> None:
+    """Runs every step that is neither done nor failed before.
+
+    A changed step loses its former outputs before it runs; an interrupted one keeps them, so that it can resume.
 
     Args:
         command: the program and its first arguments; a step's arguments follow.
+        retry_failed: runs those that failed before too.
     Raises:
-        StepFailed: a step ended with an error or without its outputs.
-        BenchError: another suite is at work in ``work``.
+        StepsFailed: some failed, now or before. The others have run.
+        BenchError: another suite is at work in ``work``, a step of a killed one still runs, or ``command`` cannot be started.
     """
-    work = Path(work)
-    start = time.monotonic()
-    prints = fingerprints(steps)
-    console = Console(soft_wrap=True, highlight=False)
-    with _lock(work) as lock:
-        for number, step in enumerate(steps, 1):
-            title = f"[{number}/{len(steps)}] {step.name}"
-            now = state(step, prints[step.name], work)
-            if now == "done":
-                console.print(f"{title}: done before", style="dim", markup=False)
-                continue
-            console.print(f"{title}: {_clock(time.monotonic() - start)} since the start", style="bold", markup=False)
-            if now == "changed":
-                _clear(step, work)
-            begun = time.monotonic()
-            _save(step, work, {"fingerprint": prints[step.name], "done": False})
-            _run(title, step, work, [*command, *step.arguments], lock)
-            seconds = time.monotonic() - begun
-            _save(step, work, {"fingerprint": prints[step.name], "done": True, "seconds": round(seconds, 2)})
-            console.print(f"{title}: took {_clock(seconds)}", style="dim", markup=False)
-
-
-def _run(title: str, step: Step, work: Path, command: list[str], lock: int) -> None:
-    log_path = work / "logs" / f"{step.name}.log"
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    with open(log_path, "ab", buffering=0) as log:
-        log.write(f"\n$ {shlex.join(command)}    # {datetime.now():%Y-%m-%d %H:%M:%S}\n".encode())
-        code = _stream(command, log, lock)
-    if code:
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"failed with exit code {code}"
-        raise StepFailed(f"{title} {how}; see {log_path}, then run the same command again to go on from here")
-    missing = [pattern for pattern in step.outputs if not any(work.glob(pattern))]
-    if missing:
-        raise StepFailed(f"{title} ended well but left no {work / missing[0]}; see {log_path}")
-
-
-def _stream(command: list[str], log, lock: int) -> int:
-    """Runs ``command``, copies what it prints to standard output and to ``log``, and returns its exit code.
-
-    On a terminal the step gets a pseudo-terminal, so that its progress bars stay alive.
-    """
-    reader, writer = os.openpty() if sys.stdout.isatty() else os.pipe()
-    columns, lines = shutil.get_terminal_size()
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    if sys.stdout.isatty():
-        environment |= {"COLUMNS": str(columns), "LINES": str(lines)}
+    work = WorkFolder(work)
     try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=writer,
-            stderr=writer,
-            env=environment,
-            pass_fds=(lock,),
-            start_new_session=True,  # Ctrl-C reaches the suite alone, which passes it on
-            preexec_fn=_die_with_parent(),
-        )
-    except OSError as error:
-        os.close(reader)
-        raise StepFailed(
-            f"{command[0]}: cannot be started ({error.strerror}); install it or mend the suite's `command`"
-        ) from error
+        with work.lock(), Display(len(steps)) as display:
+            _Schedule(steps, work, command, executor, retry_failed, display).run()
     finally:
-        os.close(writer)
-    try:
-        for chunk in _chunks(reader, process):
-            sys.stdout.buffer.write(chunk)
-            sys.stdout.flush()
-            log.write(_ESCAPES.sub(b"", chunk))
-        return process.wait()
-    except BaseException:
-        _stop(process)
-        raise
-    finally:
-        os.close(reader)
+        executor.close()
 
 
-def _chunks(reader: int, process: subprocess.Popen) -> Iterator[bytes]:
-    while True:
-        ready, _, _ = select.select([reader], [], [], 0.5)
-        if not ready:
-            if process.poll() is not None:  # a grandchild may hold the pipe open for ever
-                return
-            continue
+class _Schedule:
+    """Which step is in which state, and what follows from a step's end."""
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        work: WorkFolder,
+        command: Sequence[str],
+        executor: Executor,
+        retry_failed: bool,
+        display: Display,
+    ):
+        self.steps, self.work, self.command, self.executor, self.display = steps, work, command, executor, display
+        self.step = {step.name: step for step in steps}
+        self.number = {step.name: number for number, step in enumerate(steps, 1)}
+        self.prints = fingerprints(steps)
+        self.before = {step.name: work.state(step, self.prints[step.name]) for step in steps}
+        self.state = {
+            name: state if left_alone(state, retry_failed) else WAITING for name, state in self.before.items()
+        }
+        self.begun: dict[str, float] = {}
+        self.losses = dict.fromkeys(self.step, 0)
+
+    def run(self) -> None:
+        self._take_up()
+        for step in self.steps:
+            if self.state[step.name] == DONE:
+                self.display.say(step, self.number[step.name], "done before")
         try:
-            chunk = os.read(reader, 1 << 16)
-        except OSError:  # the end of a pseudo-terminal
-            return
-        if not chunk:
-            return
-        yield chunk
+            self._skip()
+            while self._start() or self._running():
+                for name, end in self.executor.ended():
+                    self._end(self.step[name], end)
+                    self._skip()
+                self.display.refresh(sum(state in OVER for state in self.state.values()))
+        except BaseException:
+            self._stop()
+            raise
+        self._judge()
 
+    def _running(self) -> list[str]:
+        return [name for name, state in self.state.items() if state == RUNNING]
 
-def _stop(process: subprocess.Popen) -> None:
-    """Asks the step's whole process group to stop, then insists."""
-    for how, patience in ((signal.SIGINT, INTERRUPT_GRACE_S), (signal.SIGKILL, None)):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, how)
-        try:
-            process.wait(patience)
-            return
-        except subprocess.TimeoutExpired:
-            continue
+    def _take_up(self) -> None:
+        """Goes on with commands that outlived the suite which started them."""
+        for name, job in self.work.handed_over().items():
+            executor, _, identity = job.partition(":")
+            if executor != self.executor.name:
+                raise BenchError(
+                    f"{name}: an earlier suite handed it over as {executor} job {identity}; go on with --executor {executor}, "
+                    f"or cancel that job and remove {self.work.path / 'steps' / name}.json"
+                )
+            if name in self.step and self.before[name] != CHANGED:
+                self.executor.take_up(name, identity)
+                self._is_running(self.step[name], "goes on")
+            else:
+                self.executor.cancel(identity)
+        self.work.wait_for_orphans(self._running())
 
+    def _skip(self) -> None:
+        """Leaves out what cannot run any more, and notes which runs will be missing."""
+        for step in self.steps:
+            if self.state[step.name] == WAITING and (because := hindered(step, self.state)):
+                self.state[step.name] = SKIPPED
+                self.display.say(step, self.number[step.name], f"skipped, for it needs {because}", "yellow")
+        write_failures(self._failures(), self.work.path / "results")
 
-def _die_with_parent():
-    """A hook for the child: Linux kills it when the suite dies, even of kill -9."""
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None)
-    pr_set_pdeathsig = 1  # linux/prctl.h
-    return lambda: libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-
-@contextmanager
-def _lock(work: Path) -> Iterator[int]:
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        handle = os.open(work / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise BenchError(f"{work}: cannot be written ({error.strerror}); choose another folder with --work") from error
-    try:
-        deadline = time.monotonic() + LOCK_WAIT_S
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def _start(self) -> bool:
+        """Starts what can start and says whether anything did."""
+        started = False
+        for step in self.steps:
+            if len(self._running()) >= self.executor.slots:
                 break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise BenchError(
-                        f"{work}: another suite is at work here; wait for it, end it, or choose another --work"
-                    ) from None
-                time.sleep(0.2)
-        yield handle
-    finally:
-        os.close(handle)
+            if self.state[step.name] == WAITING and self._ready(step):
+                self._begin(step)
+                started = True
+        return started
 
+    def _ready(self, step: Step) -> bool:
+        return all(self.state[name] == DONE for name in step.needs) and all(
+            self.state[name] in OVER for name in step.after
+        )
 
-def _entry(step: Step, work: Path) -> dict | None:
-    try:
-        return json.loads((work / "steps" / f"{step.name}.json").read_text())
-    except FileNotFoundError:
-        return None
+    def _begin(self, step: Step) -> None:
+        if self.before[step.name] == CHANGED and not self.losses[step.name]:
+            self.work.clear(step)
+        former = self.work.entry(step.name)
+        entry = Entry(fingerprint=self.prints[step.name], seconds=former and former.seconds)
+        self.work.save(step.name, entry)
+        self._is_running(step, "started")
+        identity = self.executor.start(self._job(step))
+        if identity:
+            self.work.save(step.name, entry.model_copy(update={"job": f"{self.executor.name}:{identity}"}))
 
+    def _is_running(self, step: Step, how: str) -> None:
+        self.state[step.name] = RUNNING
+        self.begun.setdefault(step.name, time.monotonic())
+        self.display.begin(step, self.number[step.name], how, self.work.log(step.name))
 
-def _save(step: Step, work: Path, entry: dict) -> None:
-    write_text(work / "steps" / f"{step.name}.json", json.dumps(entry, indent=2) + "\n")
+    def _job(self, step: Step) -> Job:
+        environment = {}
+        if sys.stdout.isatty():
+            environment["COLUMNS"] = str(shutil.get_terminal_size().columns)
+            environment |= {"FORCE_COLOR": "1"} if step.shown else {}
+        log, lock = self.work.log(step.name).resolve(), self.work.step_lock(step.name).resolve()
+        return Job(step.name, (*self.command, *step.arguments), log, lock, Path.cwd(), environment)
 
+    def _end(self, step: Step, end: End) -> None:
+        seconds = time.monotonic() - self.begun[step.name]
+        if end.lost and self.losses[step.name] < RETRIES:
+            self.losses[step.name] += 1
+            self.state[step.name] = WAITING
+            again = f"{end.lost}; another try, {self.losses[step.name]} of {RETRIES}"
+            self.display.end(step, self.number[step.name], again, "yellow")
+            return
+        entry = Entry(fingerprint=self.prints[step.name])
+        if reason := self._reason(step, end):
+            self.state[step.name] = FAILED
+            former = self.work.entry(step.name)
+            self.work.save(step.name, entry.model_copy(update={"failed": reason, "seconds": former.seconds}))
+            self.display.end(step, self.number[step.name], f"failed: {reason}; see {self.work.log(step.name)}", "red")
+            return
+        self.state[step.name] = DONE
+        self.work.save(step.name, entry.model_copy(update={"done": True, "seconds": round(seconds, 2)}))
+        self.display.end(step, self.number[step.name], "done", "green")
 
-def _clear(step: Step, work: Path) -> None:
-    if step.folder:
-        shutil.rmtree(work / step.folder, ignore_errors=True)
-    for pattern in step.outputs:
-        for path in list(work.glob(pattern)):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    def _reason(self, step: Step, end: End) -> str | None:
+        """Why a step has failed, or None."""
+        if end.lost:
+            return f"it {end.lost} {RETRIES + 1} times"
+        if end.fault:
+            return (end.code and last_error(self.work.log(step.name))) or f"it {end.fault}"
+        missing = self.work.missing(step)
+        return f"it ended well but left no {missing[0]}" if missing else None
 
+    def _stop(self) -> None:
+        """Ends what runs; it can go on later."""
+        self.executor.stop()
+        for name in self._running():
+            self.work.save(name, self.work.entry(name).model_copy(update={"job": None}))
 
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02d}"
+    def _failures(self) -> list[Failure]:
+        """The runs that will be missing."""
+        missing = []
+        for step in self.steps:
+            if step.run and self.state[step.name] in (FAILED, SKIPPED):
+                root = self._root(step)
+                reason = self._failed(root) if root == step else f"{root.name} failed: {self._failed(root)}"
+                log = str(self.work.log(root.name))
+                missing.append(Failure(**vars(step.run), step=root.name, reason=reason, log=log))
+        return missing
+
+    def _root(self, step: Step) -> Step:
+        """The failed step because of which this one failed or was left out."""
+        while self.state[step.name] == SKIPPED:
+            step = self.step[hindered(step, self.state)]
+        return step
+
+    def _failed(self, step: Step) -> str:
+        return self.work.entry(step.name).failed
+
+    def _judge(self) -> None:
+        failed = [step for step in self.steps if self.state[step.name] == FAILED]
+        skipped = [step for step in self.steps if self.state[step.name] == SKIPPED]
+        if not failed:
+            return
+        needed = {step.name: [it.name for it in skipped if self._root(it) == step] for step in failed}
+        self.display.failures(
+            [(step.name, self._failed(step), needed[step.name], self.work.log(step.name)) for step in failed]
+        )
+        left_out = (
+            f" and {len(skipped)} that need {'it' if len(failed) == 1 else 'them'} were left out" if skipped else ""
+        )
+        raise StepsFailed(
+            f"{len(failed)} of {len(self.steps)} steps failed{left_out}; mend the cause, then give the same command again with "
+            "--retry-failed"
+        )

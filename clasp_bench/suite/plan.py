@@ -1,23 +1,26 @@
-"""From a suite file to steps: what runs, in which order, and what makes a step out of date."""
+"""From a suite to steps: what runs, what each needs, and what makes a step out of date."""
 
 import ast
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from clasp_bench import __version__
 from clasp_bench.errors import ConfigError
 from clasp_bench.files import digest, digest_file
+from clasp_bench.suite.record import world_of
+from clasp_bench.suite.suitefile import RANDOM, Method, Suite, Task
 
-RANDOM = "random"
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]  # names become parts of paths
+@dataclass(frozen=True)
+class Run:
+    """The cell of a table that a step fills."""
+
+    method: str
+    task: str
+    seed: int
+    world: str
 
 
 @dataclass(frozen=True)
@@ -28,82 +31,29 @@ class Step:
         name: unique in the suite.
         arguments: what follows the program's name on the command line.
         needs: steps that must be complete before.
+        after: steps that must have ended before, well or not; where there are some, one of them must have ended well.
         inputs: files outside the work folder whose content the step depends on.
         outputs: patterns relative to the work folder; the step is complete when each matches something.
             A step without outputs is never complete and runs every time.
         folder: relative to the work folder, the step's own; emptied when the step is out of date.
+        run: the run that it makes a record of.
+        shown: what it prints is for the user to read, and is shown whole when it has ended.
     """
 
     name: str
     arguments: tuple[str, ...]
     needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
     inputs: tuple[Path, ...] = ()
     outputs: tuple[str, ...] = ()
     folder: str | None = None
+    run: Run | None = None
+    shown: bool = False
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class Universe(_Part):
-    """A SynthPed universe: its scale and seed."""
-
-    scale: str
-    seed: int
-
-
-class Method(_Part):
-    """How a row of the table is pre-trained: a config, relative to the suite file; ``labels`` if it reads them."""
-
-    config: str | None = None
-    labels: bool = False
-
-
-class Task(_Part):
-    """A transfer task; ``config``, relative to the suite file, replaces the task's own."""
-
-    config: str | None = None
-
-
-class Suite(_Part):
-    """Methods x tasks x seeds on one world.
-
-    Args:
-        command: how a step's program is started, for example ``[srun, --gres=gpu:1, clasp-bench]``.
-    """
-
-    universe: Universe
-    teacher: str = "synthclip"
-    methods: dict[Name, Method] = Field(min_length=1)
-    tasks: dict[Name, Task] = Field(min_length=1)
-    seeds: list[int] = Field(default=[0], min_length=1)
-    command: list[str] = Field(default=[sys.executable, "-m", "clasp_bench"], min_length=1)
-
-    @model_validator(mode="after")
-    def _only_random_goes_without_pretraining(self) -> "Suite":
-        for name, method in self.methods.items():
-            if (method.config is None) != (name == RANDOM):
-                raise ValueError(f"method {name}: every method but `{RANDOM}` needs a config, and `{RANDOM}` has none")
-        return self
-
-
-def read_suite(path: str | Path) -> Suite:
-    """Reads and checks a suite file.
-
-    Raises:
-        ConfigError: no such file, not YAML, an unknown key or a wrong value.
-    """
-    try:
-        content = yaml.safe_load(Path(path).read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as a suite ({' '.join(str(error).split())})") from error
-    try:
-        return Suite.model_validate(content)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        key = ".".join(map(str, fault["loc"])) or "suite"
-        raise ConfigError(f"{path}: {key}: {fault['msg']} (keys are those of configs/suites/)") from error
+    @property
+    def kind(self) -> str:
+        """What steps of about the same cost have in common: the command, and the task of a transfer."""
+        return f"transfer {self.run.task}" if self.run else self.arguments[0]
 
 
 def plan(suite: Suite, suite_dir: str | Path, work: str | Path) -> list[Step]:
@@ -112,71 +62,106 @@ def plan(suite: Suite, suite_dir: str | Path, work: str | Path) -> list[Step]:
     Args:
         suite_dir: the folder to which the suite's paths are relative.
         work: the folder that will hold everything the suite makes.
+    Raises:
+        ConfigError: a config is missing or is not Python.
     """
-    suite_dir, work = Path(suite_dir), Path(work)
-    universe, photos, labels, results = (
-        str(work / name) for name in ("universe", "universe/photos", "labels", "results")
-    )
-    render = ("synth", universe, "--scale", suite.universe.scale, "--seed", str(suite.universe.seed))
-    steps = [Step("synth", render, outputs=("universe/universe.json",), folder="universe")]
-    if any(method.labels for method in suite.methods.values()):
-        arguments = ("label", photos, "--out", labels, "--teacher", suite.teacher)
-        steps.append(Step("label", arguments, needs=("synth",), outputs=("labels",), folder="labels"))
-    for name, method in suite.methods.items():
-        if method.config:
-            steps.append(_pretrain(name, method, _beside(suite_dir, method.config), photos, labels, work))
-    for name in suite.methods:
-        for task_name, task in suite.tasks.items():
-            for seed in suite.seeds:
-                steps.append(_transfer(name, task_name, task, seed, suite_dir, universe, results, work))
-    steps.append(
-        Step(
-            "report",
-            ("report", results, "--out", str(work / "report")),
-            needs=tuple(step.name for step in steps if step.name.startswith("transfer-")),
+    return _Plan(suite, Path(suite_dir), Path(work)).steps()
+
+
+class _Plan:
+    def __init__(self, suite: Suite, suite_dir: Path, work: Path):
+        self.suite, self.suite_dir, self.work = suite, suite_dir, work
+        self.universe, self.results = str(work / "universe"), str(work / "results")
+        self.photos = self._beside(suite.photos) if suite.photos else str(work / "universe/photos")
+        self.labels = self._beside(suite.labels) if suite.labels else str(work / "labels")
+        self.rendered = ("synth",) if suite.universe else ()
+
+    def steps(self) -> list[Step]:
+        suite = self.suite
+        steps = [self._synth()] if suite.universe else []
+        if not suite.labels and any(method.labels for method in suite.methods.values()):
+            steps.append(self._label())
+        steps += [self._pretrain(name, method) for name, method in suite.methods.items() if method.config]
+        transfers = [
+            self._transfer(method, name, task, seed)
+            for method in suite.methods
+            for name, task in suite.tasks.items()
+            for seed in suite.seeds
+        ]
+        return [*steps, *transfers, self._report(transfers)]
+
+    def _synth(self) -> Step:
+        universe = self.suite.universe
+        arguments = (
+            *("synth", self.universe, "--scale", universe.scale, "--seed", str(universe.seed)),
+            *(("--layouts", ",".join(universe.layouts)) if universe.layouts else ()),
         )
-    )
-    return steps
+        return Step("synth", arguments, outputs=("universe/universe.json",), folder="universe")
+
+    def _label(self) -> Step:
+        teacher = self.suite.teacher or "synthclip"
+        arguments = ("label", self.photos, "--out", self.labels, "--teacher", teacher)
+        return Step("label", arguments, needs=self.rendered, outputs=("labels",), folder="labels")
+
+    def _pretrain(self, name: str, method: Method) -> Step:
+        folder, config, suite = f"pretrain/{name}", Path(self._beside(method.config)), self.suite
+        store = Path(self.labels, "store.json")  # tells an outside store from another in its place
+        return Step(
+            f"pretrain-{name}",
+            (
+                *("pretrain", str(config), "--data", self.photos),
+                *(("--labels", self.labels) if method.labels else ()),
+                *("--work-dir", str(self.work / folder), "--resume"),
+                *_options(method.options),
+            ),
+            needs=(*self.rendered, *(("label",) if method.labels and not suite.labels else ())),
+            inputs=(
+                *config_files(config),
+                *((store,) if method.labels and suite.labels and store.is_file() else ()),
+            ),
+            outputs=(f"{folder}/backbone.safetensors",),
+            folder=folder,
+        )
+
+    def _transfer(self, method: str, task_name: str, task: Task, seed: int) -> Step:
+        folder = f"transfer/{method}-{task_name}-{seed}"
+        pretrained = method != RANDOM
+        weights = str(self.work / f"pretrain/{method}/backbone.safetensors") if pretrained else RANDOM
+        data = self._beside(task.data) if task.data else self.universe
+        config = Path(self._beside(task.config)) if task.config else None
+        needs = (f"pretrain-{method}",) if pretrained else ()
+        return Step(
+            f"transfer-{method}-{task_name}-{seed}",
+            (
+                *("transfer", task_name, "--weights", weights, "--data", data, "--seed", str(seed)),
+                *(("--method", method) if pretrained else ()),
+                *(("--config", str(config)) if config else ()),
+                *("--out", self.results, "--work-dir", str(self.work / folder), "--resume"),
+                *_options(task.options),
+            ),
+            needs=needs or (() if task.data else self.rendered),
+            inputs=config_files(config) if config else (),
+            outputs=(f"results/*/{method}/{task_name}/{seed}-*.json",),
+            folder=folder,
+            run=Run(method, task_name, seed, self._world(task)),
+        )
+
+    def _report(self, transfers: Sequence[Step]) -> Step:
+        arguments = ("report", self.results, "--out", str(self.work / "report"))
+        return Step("report", arguments, after=tuple(step.name for step in transfers), shown=True)
+
+    def _world(self, task: Task) -> str:
+        """The name that a record of this task gives to the world it was made on."""
+        if not task.data:
+            return f"synthped-{self.suite.universe.scale}"
+        return world_of(self._beside(task.data))
+
+    def _beside(self, path: str) -> str:
+        return os.path.normpath(self.suite_dir / path)
 
 
-def _pretrain(name: str, method: Method, config: Path, photos: str, labels: str, work: Path) -> Step:
-    folder = f"pretrain/{name}"
-    return Step(
-        f"pretrain-{name}",
-        (
-            *("pretrain", str(config), "--data", photos),
-            *(("--labels", labels) if method.labels else ()),
-            *("--work-dir", str(work / folder), "--resume"),
-        ),
-        needs=("synth", "label") if method.labels else ("synth",),
-        inputs=config_files(config),
-        outputs=(f"{folder}/backbone.safetensors",),
-        folder=folder,
-    )
-
-
-def _transfer(
-    method: str, task_name: str, task: Task, seed: int, suite_dir: Path, universe: str, results: str, work: Path
-) -> Step:
-    folder = f"transfer/{method}-{task_name}-{seed}"
-    weights = RANDOM if method == RANDOM else str(work / f"pretrain/{method}/backbone.safetensors")
-    config = _beside(suite_dir, task.config) if task.config else None
-    return Step(
-        f"transfer-{method}-{task_name}-{seed}",
-        (
-            *("transfer", task_name, "--weights", weights, "--data", universe, "--seed", str(seed)),
-            *(("--config", str(config)) if config else ()),
-            *("--out", results, "--work-dir", str(work / folder), "--resume"),
-        ),
-        needs=("synth",) if method == RANDOM else (f"pretrain-{method}",),
-        inputs=config_files(config) if config else (),
-        outputs=(f"results/*/{method}/{task_name}/{seed}-*.json",),
-        folder=folder,
-    )
-
-
-def _beside(suite_dir: Path, config: str) -> Path:
-    return Path(os.path.normpath(suite_dir / config))
+def _options(options: Sequence[str]) -> tuple[str, ...]:
+    return tuple(word for option in options for word in ("--option", option))
 
 
 def config_files(config: Path) -> tuple[Path, ...]:
@@ -205,7 +190,7 @@ def config_files(config: Path) -> tuple[Path, ...]:
 
 
 def fingerprints(steps: Sequence[Step]) -> dict[str, str]:
-    """For each step the digest of its command, its inputs' content, the steps it needs and our version."""
+    """For each step the digest of its command, its inputs' content, the steps it builds on and our version."""
     prints: dict[str, str] = {}
     for step in steps:
         parts = [
@@ -213,7 +198,7 @@ def fingerprints(steps: Sequence[Step]) -> dict[str, str]:
             step.name,
             *step.arguments,
             *map(digest_file, step.inputs),
-            *(prints[need] for need in step.needs),
+            *(prints[need] for need in (*step.needs, *step.after)),
         ]
         prints[step.name] = digest(parts)
     return prints

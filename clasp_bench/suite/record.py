@@ -6,26 +6,35 @@ counted twice. Everything a reader needs to go from a number to its config, weig
 
 import json
 import os
-import platform
 import re
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, ValidationError, model_validator
 
 from clasp_bench import __version__
 from clasp_bench.errors import RecordError
 from clasp_bench.files import digest, write_text
+from clasp_bench.hardware import cpu_name
+from clasp_bench.suite.failures import FAILURES_JSON
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 #: Version n -> the function that turns a record of version n into one of version n + 1.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: lambda data: data,  # version 2 added hours, FLOPs, curves and the digest of the labels, all unknown to version 1
+}
+
+#: What a report writes beside the records it read.
+REPORT_JSON = "report.json"
+
+NO_RECORDS = (REPORT_JSON, FAILURES_JSON)
+
+CURVE_POINTS = 200
 
 #: Distributions whose version can change a figure.
 PACKAGES = (
@@ -77,10 +86,11 @@ class Weights(_Part):
 
 
 class Labels(_Part):
-    """The teacher whose pseudo-labels the weights were trained on."""
+    """The teacher whose pseudo-labels the weights were trained on; ``digest`` is that of the labels themselves."""
 
     teacher: str
     fingerprint: str
+    digest: str | None = None
 
 
 class Code(_Part):
@@ -102,7 +112,9 @@ class Hardware(_Part):
 class Cost(_Part):
     """What it took: seconds of wall time, MiB of peak resident memory, parameters, photos seen in pre-training.
 
-    Pre-training figures are None where there was none or where a foreign checkpoint does not tell.
+    Hours count processors and GPUs: two GPUs busy for an hour are two GPU hours. ``forward_flops`` are those of one image through
+    the backbone, 2 for a multiplication and addition. Figures of pre-training are None where there was none, and any is None
+    where the run or a foreign checkpoint does not tell.
     """
 
     wall_seconds: FiniteFloat = Field(ge=0)
@@ -111,6 +123,33 @@ class Cost(_Part):
     parameters: int = Field(ge=0)
     activated_parameters: int = Field(ge=0)
     photos_seen: int | None = Field(default=None, ge=0)
+    cpu_hours: FiniteFloat | None = Field(default=None, ge=0)
+    gpu_hours: FiniteFloat | None = Field(default=None, ge=0)
+    pretrain_cpu_hours: FiniteFloat | None = Field(default=None, ge=0)
+    pretrain_gpu_hours: FiniteFloat | None = Field(default=None, ge=0)
+    forward_flops: int | None = Field(default=None, ge=0)
+
+
+class Curve(_Part):
+    """How a figure of training went: its value after each of the ``steps``, at most 200 of them."""
+
+    steps: list[int] = Field(min_length=1, max_length=CURVE_POINTS)
+    values: list[FiniteFloat]
+
+    @model_validator(mode="after")
+    def _a_value_for_each_step(self) -> "Curve":
+        if len(self.values) != len(self.steps) or self.steps != sorted(set(self.steps)):
+            raise ValueError("a curve needs rising steps and a value for each")
+        return self
+
+    @classmethod
+    def thinned(cls, steps: Sequence[int], values: Sequence[float]) -> "Curve":
+        """The curve at evenly chosen points, first and last among them, where there are more than a record keeps."""
+        last = len(steps) - 1
+        chosen = (
+            range(len(steps)) if last < CURVE_POINTS else [i * last // (CURVE_POINTS - 1) for i in range(CURVE_POINTS)]
+        )
+        return cls(steps=[steps[i] for i in chosen], values=[values[i] for i in chosen])
 
 
 class RunRecord(_Part):
@@ -124,6 +163,7 @@ class RunRecord(_Part):
         metrics: by name, in the order in which tables show them.
         weights: None for random initialisation.
         labels: None where no pseudo-labels were used.
+        curves: by name, e.g. ``"loss"``.
         packages: distribution name -> version.
         created: end of the run, UTC.
     """
@@ -144,6 +184,7 @@ class RunRecord(_Part):
     packages: dict[str, str]
     hardware: Hardware
     cost: Cost
+    curves: dict[str, Curve] = {}
     created: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
 
     @property
@@ -166,16 +207,8 @@ def provenance(device: str = "cpu", threads: int | None = None) -> dict[str, Any
     return {
         "code": _code(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
-        "hardware": Hardware(cpu=_cpu(), threads=threads or len(os.sched_getaffinity(0)), device=device),
+        "hardware": Hardware(cpu=cpu_name(), threads=threads or len(os.sched_getaffinity(0)), device=device),
     }
-
-
-def peak_memory_mb() -> float:
-    """Peak resident memory of this process so far, in MiB."""
-    import resource  # not on Windows, where reports can still be read
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # macOS counts bytes, Linux KiB
 
 
 def record_path(record: RunRecord, results_dir: str | Path) -> Path:
@@ -191,6 +224,15 @@ def write_record(record: RunRecord, results_dir: str | Path) -> Path:
         BenchError: it cannot be written, for example because the disk is full.
     """
     return write_text(record_path(record, results_dir), record.model_dump_json(indent=2) + "\n")
+
+
+def world_of(data: str | Path) -> str:
+    """The world that data are of: ``synthped-<scale>`` for a SynthPed universe or a layout in one, elsewhere the name of their folder."""
+    data = Path(data)
+    for universe in (data / "universe.json", data.parent / "universe.json"):
+        if universe.is_file():
+            return f"synthped-{json.loads(universe.read_text())['scale']}"
+    return data.resolve().name
 
 
 def read_record(path: str | Path) -> RunRecord:
@@ -226,7 +268,7 @@ def read_record(path: str | Path) -> RunRecord:
 
 
 def read_records(results_dir: str | Path) -> tuple[list[RunRecord], list[str]]:
-    """Reads every record below ``results_dir``, in the order of their paths.
+    """Reads every record below ``results_dir``, in the order of their paths; ``report.json`` and ``failures.json`` are passed over.
 
     Returns:
         the records, and one sentence for each file left out. Of two files with the same key the newer counts.
@@ -238,7 +280,7 @@ def read_records(results_dir: str | Path) -> tuple[list[RunRecord], list[str]]:
         raise RecordError(f"{results_dir}: no such folder; give the one that `clasp-bench transfer --out` wrote to")
     found: dict[str, tuple[Path, RunRecord]] = {}
     warnings = []
-    for path in sorted(results_dir.rglob("*.json")):
+    for path in sorted(path for path in results_dir.rglob("*.json") if path.name not in NO_RECORDS):
         try:
             record = read_record(path)
         except RecordError as error:
@@ -277,14 +319,6 @@ def _version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _cpu() -> str:
-    try:
-        names = re.findall(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), flags=re.MULTILINE)
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _file_name(name: str) -> str:

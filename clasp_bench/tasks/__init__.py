@@ -8,30 +8,74 @@ from typing import Any
 
 from clasp_bench.errors import ConfigError
 
-_NOT_TASKS = {"run"}
+_NOT_TASKS = {"choose", "curves", "frozen", "predict", "run", "seeing"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of a record, and where it comes from.
+
+    Attributes:
+        key: What MMEngine's evaluator calls it.
+        factor: What the evaluator's value is multiplied by; 100 makes a share a percentage.
+        always: Every data set of the task gives it; one that some data alone allow is left out of the others' records.
+    """
+
+    key: str
+    unit: str = "%"
+    factor: float = 1.0
+    higher_is_better: bool = True
+    always: bool = True
+
+
+def declared(metric: type) -> dict[str, Figure]:
+    """Figures by name of a metric that declares ``default_prefix``, ``higher_is_better`` (by figure, the headline first) and ``unit``."""
+    return {
+        name: Figure(f"{metric.default_prefix}/{name}", metric.unit, higher_is_better=higher)
+        for name, higher in metric.higher_is_better.items()
+    }
 
 
 @dataclass(frozen=True)
 class Task:
     """What a task is, beside its configs.
 
+    Its configs have data sets that are opened by ``root`` and ``split`` and have a ``name``, a ``digest()`` and ``in_universe``, their folder in a
+    SynthPed universe, and a model whose backbone is ``model.backbone``.
+
     Attributes:
         version: Rises whenever a change of code alters the task's figures; it is part of a record's key.
         config: The config used where none is given, below ``configs/transfer``.
-        folder: Where a SynthPed universe keeps this task's data, in the official layout.
         splits: Training and test split of a run that is recorded.
         held_out: Two parts of the training data, to train on and to choose settings on without looking at the test split.
-        metric: MMEngine metric that declares ``default_prefix``, ``higher_is_better`` (by figure, the headline first) and ``unit``.
-        head_arguments: What the head must know about the training data, as keyword arguments.
+        figures: By the name they have in a record, the headline first.
+        see: What a transferred model sees in a photo (H, W, 3) uint8 of the people in boxes, see `seeing`.
+        remarks: What a protocol must name of a complete config: tests on mirrored or scaled copies, re-ranking, and the like.
+        frozen: Scores features without training, see `frozen.Frozen`; None where the task needs a head.
+        evaluators: Configs of evaluators beside the config's own that the test data, a data set, allow.
+        head_arguments: What ``model.head`` must know about the training data, as keyword arguments.
+        finds_people: `see` finds the people in a photo itself.
+        ranks_gallery: `see` gives features to rank photos by.
     """
 
     version: int
     config: str
-    folder: str
     splits: tuple[str, str]
     held_out: tuple[str, str]
-    metric: type
-    head_arguments: Callable[[Any], dict[str, Any]]
+    figures: dict[str, Figure]
+    see: Callable[[Any, Any, Any], list[Any]]
+    remarks: Callable[[Any], list[str]]
+    frozen: Any = None
+    evaluators: Callable[[Any], list[dict[str, Any]]] | None = None
+    head_arguments: Callable[[Any], dict[str, Any]] | None = None
+    finds_people: bool = False
+    ranks_gallery: bool = False
+
+
+def flip_tested(config: Any) -> list[str]:
+    """The remark on a model of plain features that sees a mirror image, too, when it is tested."""
+    kind = config.model.type
+    return ["flip test"] if getattr(kind, "__name__", kind) == "FlipTested" else []
 
 
 def task_names() -> list[str]:

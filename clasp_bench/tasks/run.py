@@ -1,41 +1,61 @@
 """One transfer: a config, weights and labelled data in, a run record out."""
 
 import json
+import math
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from copy import deepcopy
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.model import is_model_wrapper
 
+from clasp_bench import __version__
+from clasp_bench.engine.adaptation import AdaptFirst
+from clasp_bench.engine.averaging import AveragedWeights
+from clasp_bench.engine.checkpoints import checkpoints
 from clasp_bench.engine.claim import claim
 from clasp_bench.engine.config import load_config
 from clasp_bench.engine.contract import read_header
+from clasp_bench.engine.contract.whole_model import save_model
 from clasp_bench.engine.runner import build_runner
 from clasp_bench.errors import ConfigError, ContractError, DataError
 from clasp_bench.files import digest, digest_file
+from clasp_bench.hardware import peak_memory_mb
 from clasp_bench.models.moe import PCMoE
-from clasp_bench.registry import DATASETS
+from clasp_bench.registry import DATASETS, MODELS
 from clasp_bench.suite.record import (
     Cost,
+    Curve,
     Dataset,
     Labels,
     Metric,
     RunConfig,
     RunRecord,
     Weights,
-    peak_memory_mb,
     provenance,
+    world_of,
 )
-from clasp_bench.tasks import Task, find_task
+from clasp_bench.tasks import Figure, Task, find_task
+from clasp_bench.tasks import frozen as frozen_features
+from clasp_bench.tasks.curves import training_curves
 
 CONFIGS = Path(__file__).parents[2] / "configs/transfer"
 RANDOM = "random"
 TIMED_STEPS = 3
+MODEL = "model.safetensors"  # in a work folder: backbone and head, for `clasp-bench predict`
+MODES = {
+    "all": "full fine-tuning",
+    "nothing": "head only",
+    "prompts": "prompts and head",
+}  # by what trains of the backbone
 MUST_AGREE = ("type", "arch", "patch_size")  # of the backbone, between config and weights
 
 
@@ -49,6 +69,9 @@ class Transfer:
         header: Of the weights; None for random initialisation.
         identity: What makes this run this one and no other.
         train_size, test_size: Numbers of samples.
+        names: Of the attributes or classes that are predicted; none for re-identification.
+        frozen: Nothing is trained.
+        row: Name in tables in place of the weights' method's, say of an ablation.
     """
 
     name: str
@@ -62,18 +85,32 @@ class Transfer:
     identity: dict[str, Any]
     train_size: int
     test_size: int
+    names: tuple[str, ...]
+    frozen: bool
+    row: str | None = None
 
     @property
     def method(self) -> str:
-        """Name of the pre-training method."""
-        return self.header["method"] if self.header else RANDOM
+        """Name of the pre-training method, or the one that it was given."""
+        return self.row or (self.header["method"] if self.header else RANDOM)
 
     @property
     def protocol(self) -> str:
         """How the weights are used and which model is scored."""
-        train, test = (self.config[f"{part}_dataloader"].dataset.split for part in ("train", "test"))
-        mode = "head only" if self.config.model.get("frozen") else "full fine-tuning"
-        return f"{mode} on {train}, last checkpoint on {test}"
+        train, test = (self.config[f"{part}_dataloader"].dataset for part in ("train", "test"))
+        averaged = ["averaged weights"] if _hooks(self.config, AveragedWeights) else []
+        remarks = [*averaged, *self.task.remarks(self.config)]
+        data = f"{_drawn(train.get('subset') or {})}{train.split}"
+        if self.frozen:
+            says = self.task.frozen.says.format(known=data)
+            return ", ".join(
+                [f"frozen features ({self.config.model.pooling}) on {test.split}", says, *remarks, "no training"]
+            )
+        trained = self.config.model.backbone.get("trained", "all")
+        mode = MODES.get(trained, f"last {trained} stages and head")
+        if adapting := _hooks(self.config, AdaptFirst):
+            mode = f"{adapting[0].steps} steps of adapters and head, then {mode}"
+        return ", ".join([f"{mode} on {data}", f"last checkpoint on {test.split}", *remarks])
 
 
 def prepare(
@@ -84,6 +121,8 @@ def prepare(
     seed: int = 0,
     held_out: bool = False,
     options: list[str] = (),
+    row: str | None = None,
+    frozen: bool = False,
 ) -> Transfer:
     """Read and check everything a transfer needs before any computing.
 
@@ -94,28 +133,37 @@ def prepare(
         data: Folder in the task's official layout, or a SynthPed universe; in place of the config's root.
         held_out: Train on one part of the training data and score on the other.
         options: Overrides of the config, ``key=value``.
+        row: Name in tables in place of the weights' method's.
+        frozen: Score the features as they are, without training; see `frozen`.
     Raises:
         ConfigError, DataError, ContractError: a sentence that names what is wrong and where.
     """
     task = find_task(name)
     config_path = Path(config_path) if config_path else CONFIGS / task.config
-    config = load_config(config_path, options)
+    with _unheard():
+        config = load_config(config_path, options)
     _refuse_selection_on_test(config, config_path)
     header = None if str(weights) == RANDOM else read_header(weights)
     weights = None if header is None else Path(weights)
     if header:
         _take_experts(config, header, weights, config_path)
     loaders = (config.train_dataloader, config.test_dataloader)
+    _check_backbone(config, config_path)
+    if frozen:
+        frozen_features.freeze(config, name, task.frozen)
     for loader, split in zip(loaders, task.held_out if held_out else task.splits, strict=True):
         loader.dataset.split = split
-    root = _root(data or config.train_dataloader.dataset.root, task)
+    root = _root(data or config.train_dataloader.dataset.root, config.train_dataloader.dataset.type.in_universe)
     recipe = _recipe(config)
     for loader in loaders:
         loader.dataset.root = str(root)
     train, test = (DATASETS.build(loader.dataset) for loader in loaders)
-    config.model.head.update(task.head_arguments(train))
+    if task.evaluators and (more := task.evaluators(test)):
+        config.test_evaluator = [config.test_evaluator, *more]
+    if task.head_arguments and not frozen:
+        config.model.head.update(task.head_arguments(train))
     if weights:
-        config.model.weights = str(weights)
+        config.model.backbone.weights = str(weights)
     config.seed = seed
     dataset = Dataset(name=train.name, digest=train.digest())
     identity = {
@@ -126,7 +174,11 @@ def prepare(
         "seed": seed,
     }
     sizes = len(train), len(test)
-    return Transfer(name, task, config, recipe, weights, header, _world(root), dataset, identity, *sizes)
+    metainfo = getattr(test, "metainfo", {})
+    names = tuple(metainfo.get("attributes") or metainfo.get("classes") or ())
+    return Transfer(
+        name, task, config, recipe, weights, header, world_of(root), dataset, identity, *sizes, names, frozen, row
+    )
 
 
 @dataclass(frozen=True)
@@ -134,45 +186,91 @@ class Outcome:
     """What came out of a run.
 
     Attributes:
-        figures: By name, in the order the task's metric declares.
+        figures: By name, in the order the task declares.
         seconds: Wall time of building, training and scoring (of the last sitting, if there were several).
         parameters: Of backbone and head.
         idle_parameters: Of these, the ones no single image uses: experts it is not sent to.
+        curves: How training went, by the name of what was logged.
+        note: What is to be said of the figures.
     """
 
     figures: dict[str, float]
     seconds: float
     parameters: int
     idle_parameters: int
+    curves: dict[str, Curve]
+    note: str = ""
 
 
 def run(transfer: Transfer, work_dir: str | Path, resume: bool) -> Outcome:
-    """Train, and score the last checkpoint once.
+    """Train, leave the model as one file in `work_dir`, and score the last checkpoint once.
 
     Args:
         work_dir: Folder of checkpoints and logs.
         resume: Go on from the last checkpoint there, if there is one.
     Raises:
         ConfigError: `work_dir` holds another run, or this one and `resume` is not set.
+        DataError: a picture cannot be read, or there is nothing to score.
     """
+    if transfer.frozen:
+        return _score_frozen(transfer)
     started = time.monotonic()
     claim(work_dir, transfer.identity, resume)
-    runner = build_runner(transfer.config, work_dir, f"transfer {transfer.name} from {transfer.method}", resume)
+    with _unheard():
+        runner = build_runner(transfer.config, work_dir, f"transfer {transfer.name} from {transfer.method}", resume)
     runner.train()
-    scored = runner.test()
-    metric = transfer.task.metric
+    if is_main_process():
+        _save_whole(transfer, work_dir)
+    with _unheard():
+        scored = runner.test()
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     return Outcome(
-        figures={name: scored[f"{metric.default_prefix}/{name}"] for name in metric.higher_is_better},
+        figures=_values(transfer.task, scored),
         seconds=time.monotonic() - started,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         idle_parameters=sum(_idle(part) for part in model.modules() if isinstance(part, PCMoE)),
+        curves=training_curves(work_dir),
     )
+
+
+def _score_frozen(transfer: Transfer) -> Outcome:
+    """Score the features as they are."""
+    scored, note, backbone, seconds = frozen_features.score(transfer.config, transfer.task.frozen)
+    return Outcome(
+        figures=_values(transfer.task, scored),
+        seconds=seconds,
+        parameters=sum(parameter.numel() for parameter in backbone.parameters()),
+        idle_parameters=sum(_idle(part) for part in backbone.modules() if isinstance(part, PCMoE)),
+        curves={},
+        note=note,
+    )
+
+
+def _save_whole(transfer: Transfer, work_dir: str | Path) -> None:
+    """Write the model of the last checkpoint, as it is scored, in a file that says all of itself."""
+    last = torch.load(checkpoints(work_dir)[-1], map_location="cpu", weights_only=False)  # written by this very run
+    dataset = transfer.config.test_dataloader.dataset
+    header = {
+        "task": transfer.name,
+        "task_version": transfer.task.version,
+        "names": transfer.names,
+        "method": transfer.method,
+        "protocol": transfer.protocol,
+        "world": transfer.world,
+        "data": transfer.dataset.model_dump(),
+        "seed": transfer.identity["seed"],
+        "recipe": transfer.identity["config"],
+        "weights": transfer.identity["weights"],
+        "version": __version__,
+    }
+    settings = {key: dataset[key] for key in ("pipeline", "size") if key in dataset}
+    scope = transfer.config.get("default_scope")
+    save_model(Path(work_dir, MODEL), last["state_dict"], header, transfer.config.model, settings, scope)
 
 
 def record(transfer: Transfer, outcome: Outcome) -> RunRecord:
     """The record of a run."""
-    metric, header = transfer.task.metric, transfer.header or {}
+    header = transfer.header or {}
     cost, labels = header.get("cost", {}), header.get("labels")
     return RunRecord(
         method=transfer.method,
@@ -182,8 +280,9 @@ def record(transfer: Transfer, outcome: Outcome) -> RunRecord:
         dataset=transfer.dataset,
         protocol=transfer.protocol,
         metrics={
-            name: Metric(value=value, higher_is_better=metric.higher_is_better[name], unit=metric.unit)
-            for name, value in outcome.figures.items()
+            name: Metric(value=outcome.figures[name], higher_is_better=figure.higher_is_better, unit=figure.unit)
+            for name, figure in transfer.task.figures.items()
+            if name in outcome.figures
         },
         seed=transfer.identity["seed"],
         config=RunConfig(
@@ -192,7 +291,8 @@ def record(transfer: Transfer, outcome: Outcome) -> RunRecord:
             text=transfer.recipe,
         ),
         weights=Weights(digest=transfer.identity["weights"], header=header) if header else None,
-        labels=Labels(teacher=labels["teacher"], fingerprint=labels["fingerprint"]) if labels else None,
+        labels=Labels(**{key: labels[key] for key in Labels.model_fields if key in labels}) if labels else None,
+        curves=outcome.curves,
         cost=Cost(
             wall_seconds=round(outcome.seconds, 2),
             pretrain_wall_seconds=cost.get("wall_seconds"),
@@ -200,6 +300,11 @@ def record(transfer: Transfer, outcome: Outcome) -> RunRecord:
             parameters=outcome.parameters,
             activated_parameters=outcome.parameters - outcome.idle_parameters,
             photos_seen=header.get("photos_seen"),
+            cpu_hours=_hours(outcome.seconds, torch.get_num_threads() * get_world_size()),
+            gpu_hours=_hours(outcome.seconds, get_world_size() if torch.cuda.is_available() else 0),
+            pretrain_cpu_hours=_hours(cost.get("wall_seconds"), cost.get("threads"), header.get("processes", 1)),
+            pretrain_gpu_hours=_hours(cost.get("wall_seconds"), cost.get("gpus")),
+            forward_flops=cost.get("flops"),
         ),
         **provenance(
             device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu", threads=torch.get_num_threads()
@@ -215,7 +320,9 @@ def identity_digest(transfer: Transfer) -> str:
 def outline(transfer: Transfer) -> str:
     """What a run would do, in a few lines. Builds the model and times some steps, but keeps nothing."""
     config, train = transfer.config, transfer.config.train_dataloader
-    with TemporaryDirectory() as folder:
+    if transfer.frozen:
+        return "\n".join(f"{name:<10}{text}" for name, text in _what(transfer).items())
+    with TemporaryDirectory() as folder, _unheard():
         runner = build_runner(config, folder, f"outline {transfer.name} from {transfer.method}")
         batch = next(iter(runner.build_dataloader(train, seed=0)))
         optimizer = runner.build_optim_wrapper(config.optim_wrapper)
@@ -225,22 +332,27 @@ def outline(transfer: Transfer) -> str:
         for _ in range(TIMED_STEPS):
             runner.model.train_step(batch, optimizer)
         step_seconds = (time.monotonic() - started) / TIMED_STEPS
-    head = ", ".join(
-        f"{key}={value}" for key, value in config.model.head.items() if key != "type" and not isinstance(value, list)
-    )
     parameters = sum(parameter.numel() for parameter in runner.model.parameters())
+    trained = sum(parameter.numel() for parameter in runner.model.parameters() if parameter.requires_grad)
     steps = config.train_cfg.max_iters
-    rows = {
-        "task": f"{transfer.name}, version {transfer.task.version}: {transfer.protocol}",
-        "data": f"{transfer.dataset.name} at {train.dataset.root}, {transfer.train_size:,} samples to train on and {transfer.test_size:,} to score, "
-        f"digest {transfer.dataset.digest[:8]}",
-        "weights": f"{transfer.weights} ({transfer.method})" if transfer.weights else "random initialisation",
-        "model": f"{config.model.backbone.type.__name__} {config.model.backbone.arch}, {config.model.head.type.__name__}({head}), "
-        f"{parameters / 1e6:.2f}M parameters",
+    rows = _what(transfer) | {
+        "model": f"{config.model.backbone.type.__name__} {config.model.backbone.arch}, {', '.join(_parts(config.model))}, "
+        f"{parameters / 1e6:.2f}M parameters, of which {trained / 1e6:.2f}M train",
         "schedule": f"{steps} steps of {train.batch_size}, {config.optim_wrapper.optimizer.type.__name__} at {config.optim_wrapper.optimizer.lr:g}",
         "time": f"about {steps * step_seconds:.0f} s of training on {torch.get_num_threads()} threads, {step_seconds:.3f} s a step",
     }
     return "\n".join(f"{name:<10}{text}" for name, text in rows.items())
+
+
+def _what(transfer: Transfer) -> dict[str, str]:
+    """Task, data and weights, in words."""
+    root = transfer.config.train_dataloader.dataset.root
+    return {
+        "task": f"{transfer.name}, version {transfer.task.version}: {transfer.protocol}",
+        "data": f"{transfer.dataset.name} at {root}, {transfer.train_size:,} samples to train on and {transfer.test_size:,} to score, "
+        f"digest {transfer.dataset.digest[:8]}",
+        "weights": f"{transfer.weights} ({transfer.method})" if transfer.weights else "random initialisation",
+    }
 
 
 def _refuse_selection_on_test(config: Config, path: Path) -> None:
@@ -269,22 +381,22 @@ def _take_experts(config: Config, header: dict[str, Any], weights: str | Path, p
         mine.setdefault("moe", theirs["moe"])
 
 
-def _root(data: str | Path, task: Task) -> Path:
-    """The task's data: `data` itself, or its place in the SynthPed universe `data`."""
+def _check_backbone(config: Config, path: Path) -> None:
+    """Build the backbone once, so that settings it refuses end in a sentence."""
+    try:
+        MODELS.build(config.model.backbone)
+    except ValueError as error:
+        raise ConfigError(f"{path}: model.backbone does not build, {error}") from error
+
+
+def _root(data: str | Path, in_universe: str) -> Path:
+    """The data: `data` itself, or their folder in the SynthPed universe `data`."""
     if not Path(data).is_dir():
         raise DataError(
             f"{data}: there is no such folder of data; make one with `clasp-bench synth {data}`, or give --data"
         )
-    inner = Path(data) / task.folder
+    inner = Path(data) / in_universe
     return inner if inner.is_dir() else Path(data)
-
-
-def _world(root: Path) -> str:
-    """``synthped-<scale>`` in a SynthPed universe, elsewhere the name of the data's folder."""
-    universe = root.parent / "universe.json"
-    if universe.is_file():
-        return f"synthped-{json.loads(universe.read_text())['scale']}"
-    return root.resolve().name
 
 
 def _recipe(config: Config) -> str:
@@ -293,6 +405,55 @@ def _recipe(config: Config) -> str:
     for loader in (recipe.train_dataloader, recipe.test_dataloader):
         loader.dataset.root = None
     return recipe.pretty_text
+
+
+def _hours(*factors: float | None) -> float | None:
+    """Processor or GPU hours: seconds times how many there were; None where one of these is not known."""
+    return None if None in factors else round(math.prod(factors) / 3600, 6)
+
+
+def _values(task: Task, scored: Mapping[str, float]) -> dict[str, float]:
+    """The task's figures, those that these data allow."""
+    return {
+        name: _value(figure, scored) for name, figure in task.figures.items() if figure.always or figure.key in scored
+    }
+
+
+def _value(figure: Figure, scored: Mapping[str, float]) -> float:
+    """A figure of what the evaluator gives; COCO's code gives -1, or nothing, where there is nothing to score."""
+    value = float(scored.get(figure.key, -1))
+    if not value >= 0:
+        raise DataError(
+            f"{figure.key} cannot be scored: the test split holds nobody to find, or the model found nobody; look at both"
+        )
+    return figure.factor * value
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """OpenMMLab and the COCO API print to the console; what matters of it is in the log file too."""
+    with redirect_stdout(StringIO()):
+        yield
+
+
+def _hooks(config: Config, kind: type) -> list[ConfigDict]:
+    """The config's hooks of a class, which it names by the class or by its name."""
+    return [hook for hook in config.get("custom_hooks", []) if hook.type in (kind, kind.__name__)]
+
+
+def _drawn(subset: Mapping) -> str:
+    """What a subset leaves, before the name of its split; nothing if that is everything."""
+    share, shots = subset.get("share", 1), subset.get("shots")
+    kept = [f"{shots} shots a class"] * bool(shots) + [f"{share:.3g} of the labels"] * (share < 1)
+    return f"{' and '.join(kept)} (seed {subset.get('seed', 0)}) in " if kept else ""
+
+
+def _parts(model: Mapping) -> Iterator[str]:
+    """What stands on the backbone, with the settings that are plain values."""
+    for name, part in model.items():
+        if isinstance(part, Mapping) and "type" in part and name not in ("backbone", "data_preprocessor"):
+            plain = [f"{key}={value}" for key, value in part.items() if isinstance(value, int | float | str)]
+            yield f"{part['type'].__name__}({', '.join(plain)})"
 
 
 def _idle(experts: PCMoE) -> int:

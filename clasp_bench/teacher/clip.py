@@ -1,6 +1,6 @@
 """CLIP teachers through open_clip: the shipped SynthCLIP, a model and tag whose weights are already here, or a local checkpoint.
 
-Nothing is downloaded: where weights are absent, the error says which file to put where.
+Nothing is downloaded unless asked for: where weights are absent, the error says which file to put where.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import open_clip
 import torch
-from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -34,7 +34,7 @@ class Teacher:
         name: ``synthclip`` or ``MODEL:TAG`` or ``MODEL:file name``.
         model: open_clip model in evaluation mode.
         mean, std: normalisation of RGB in [0, 1], 3 numbers each.
-        fingerprint: SHA-256 of the weights (names, shapes and values).
+        fingerprint: SHA-256 of the weights (names, shapes and values); empty while they are still being trained.
     """
 
     name: str
@@ -51,9 +51,9 @@ class Teacher:
     def normalise(self, images: np.ndarray | Tensor) -> Tensor:
         """(B, H, W, 3) uint8 RGB to (B, 3, H, W) float32 on the model's device."""
         device = next(self.model.parameters()).device
-        x = torch.as_tensor(images, device=device).permute(0, 3, 1, 2).float().div_(255)
+        x = torch.as_tensor(images, device=device).permute(0, 3, 1, 2).contiguous().float()
         mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (self.mean, self.std))
-        return (x - mean) / std
+        return x.mul_(1 / (255 * std)).sub_(mean / std)
 
     @torch.no_grad()
     def encode_texts(self, texts: list[str]) -> Tensor:
@@ -64,18 +64,19 @@ class Teacher:
         return torch.cat([self.model.encode_text(chunk, normalize=True).float() for chunk in chunks])
 
 
-def load_teacher(spec: str, device: str = "cpu") -> Teacher:
+def load_teacher(spec: str, device: str = "cpu", download: bool = False) -> Teacher:
     """Load a teacher.
 
     Args:
         spec: ``synthclip``, or ``MODEL:TAG`` (for instance ``ViT-B-16:openai``), or ``MODEL:FILE`` with a safetensors or torch checkpoint.
         device: torch device.
+        download: fetch published weights that are not on this machine.
     Raises:
         ConfigError: unknown model or tag, or a model this cannot use.
         DataError: the weights are not on this machine, broken, or of another model.
     """
     model_name, _, weights = spec.partition(":")
-    source, preprocess, kwargs = _shipped() if spec == "synthclip" else _find(model_name, weights)
+    source, preprocess, kwargs = _shipped() if spec == "synthclip" else _find(model_name, weights, download)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -115,7 +116,7 @@ def _shipped() -> tuple[str, dict, dict]:
     return f"local-dir:{SYNTHCLIP}", json.loads(config.read_text())["preprocess_cfg"], {}
 
 
-def _find(model: str, weights: str) -> tuple[str, dict, dict]:
+def _find(model: str, weights: str, download: bool) -> tuple[str, dict, dict]:
     """The same for ``MODEL:TAG`` and ``MODEL:FILE``."""
     config = open_clip.get_model_config(model) if model in open_clip.list_models() else None
     if config is None or not weights:
@@ -139,7 +140,10 @@ def _find(model: str, weights: str) -> tuple[str, dict, dict]:
     return (
         model,
         _preprocess(known),
-        {"pretrained": str(_local(f"{model}:{weights}", known)), "force_quick_gelu": known.get("quick_gelu", False)},
+        {
+            "pretrained": str(_local(f"{model}:{weights}", known, download)),
+            "force_quick_gelu": known.get("quick_gelu", False),
+        },
     )
 
 
@@ -151,11 +155,11 @@ def _preprocess(known: dict) -> dict:
     }
 
 
-def _local(spec: str, known: dict) -> Path:
-    """The file of published weights on this machine: in our folder, in Hugging Face's cache, or in open_clip's.
+def _local(spec: str, known: dict, download: bool) -> Path:
+    """The file of published weights on this machine: in our folder, in Hugging Face's cache, or in open_clip's; or fetched.
 
     Raises:
-        DataError: it is in none of them; says which file to fetch and where to put it.
+        DataError: it is in none of them, or cannot be fetched; says which file to put where.
     """
     repository, _, file = known.get("hf_hub", "").rpartition("/")
     files = ((file,) if file else HUB_FILES) if repository else (known["url"].rsplit("/", 1)[-1],)
@@ -174,7 +178,19 @@ def _local(spec: str, known: dict) -> Path:
         address = known["url"]
         if (OPEN_CLIP_CACHE / files[0]).is_file():
             return OPEN_CLIP_CACHE / files[0]
-    raise DataError(f"{spec}: its weights are not on this machine and nothing is downloaded; put {address} at {ours}")
+    if download:
+        return _fetch(spec, known, address, ours)
+    raise DataError(
+        f"{spec}: its weights are not on this machine and nothing is downloaded unless --download is given; put {address} at {ours}"
+    )
+
+
+def _fetch(spec: str, known: dict, address: str, ours: Path) -> Path:
+    try:
+        return Path(download_pretrained(known))
+    except Exception as error:  # whatever the network or the hub's client says
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{spec}: its weights cannot be downloaded ({first}); put {address} at {ours}") from error
 
 
 def native_precision(device: str) -> str:

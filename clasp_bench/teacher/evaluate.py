@@ -1,14 +1,16 @@
 """How good labels are, where the truth is known: IoU of parts, balanced accuracy of attributes, and whether confidence means something."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from clasp_bench.data.layouts import open_as
+from clasp_bench.data.layouts.pa100k import PA100KLayout
 from clasp_bench.data.synthped.labels import ATTRIBUTES, LIP_CLASSES
+from clasp_bench.data.synthped.truth import has_truth, truth
 from clasp_bench.errors import DataError
 from clasp_bench.teacher.store import LabelRows, LabelStore
 from clasp_bench.teacher.vocabulary import Vocabulary
@@ -21,14 +23,37 @@ class Truth:
     """What is true of some images, in the terms of a vocabulary.
 
     Attributes:
-        parts: the part that fills most of each cell of the grid, (n, h, w) uint8.
+        parts: the part that fills most of each cell of the grid, (n, h, w) uint8; None where it is not known.
         attributes: whether each class of each group is present, (n, A) bool.
         names: for each class the truth that says it is present, as in the vocabulary; None where there is none. (A,)
     """
 
-    parts: np.ndarray
+    parts: np.ndarray | None
     attributes: np.ndarray
     names: list[str | None]
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Whether confidence means something: labels in equal bins of confidence.
+
+    Attributes:
+        count: labels in each bin, (bins,).
+        confidence: their mean confidence; NaN where the bin is empty.
+        accuracy: the share of them that is right; NaN where the bin is empty.
+    """
+
+    count: np.ndarray
+    confidence: np.ndarray
+    accuracy: np.ndarray
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, eq. 3."""
+        if not self.count.sum():
+            return float("nan")
+        gap = np.nan_to_num(np.abs(self.accuracy - self.confidence))
+        return float((self.count * gap).sum() / self.count.sum())
 
 
 @dataclass(frozen=True)
@@ -36,91 +61,161 @@ class Judgement:
     """Scores of labels against the truth.
 
     Attributes:
-        part_iou: part to intersection over union in [0, 1], over the cells of all images.
-        part_calibration_error: mean gap between confidence and accuracy of cells, in [0, 1].
+        part_iou: part to intersection over union in [0, 1], over the cells of all images; parts that no LIP class belongs to are left out.
+        part_reliability: confidence and accuracy of cells.
+        attribute_reliability: the same of attribute groups, where the truth knows which class is present.
         balanced_accuracy: PA-100K attribute to the mean of sensitivity and specificity in [0, 1], where some images have it and
             others have not.
         group_recall: group to the mean recall in [0, 1] of its classes that the truth knows and some images have.
     """
 
     part_iou: dict[str, float]
-    part_calibration_error: float
+    part_reliability: Reliability
+    attribute_reliability: Reliability
     balanced_accuracy: dict[str, float]
     group_recall: dict[str, float]
 
     @property
     def part_miou(self) -> float:
         """Mean IoU over parts."""
-        return float(np.mean(list(self.part_iou.values())))
+        return _mean(self.part_iou)
 
     @property
     def mean_balanced_accuracy(self) -> float:
         """Mean over attributes."""
-        return float(np.mean(list(self.balanced_accuracy.values())))
+        return _mean(self.balanced_accuracy)
 
     def table(self) -> str:
-        """The scores as lines of text, in percent."""
-        lines = [f"part mIoU {self.part_miou:.3f} (calibration error {self.part_calibration_error:.3f})"]
-        lines += [f"  {part:<32}{iou:.3f}" for part, iou in self.part_iou.items()]
-        lines += [f"attribute balanced accuracy {self.mean_balanced_accuracy:.3f}"]
+        """The scores as lines of text, all in [0, 1]."""
+        lines = []
+        if self.part_iou:
+            lines = [f"part mIoU {self.part_miou:.3f} (calibration error {self.part_reliability.error:.3f})"]
+            lines += [f"  {part:<32}{iou:.3f}" for part, iou in self.part_iou.items()]
+        lines += [
+            f"attribute balanced accuracy {self.mean_balanced_accuracy:.3f} "
+            f"(calibration error {self.attribute_reliability.error:.3f})"
+        ]
         lines += [f"  {name:<32}{accuracy:.3f}" for name, accuracy in self.balanced_accuracy.items()]
         lines += ["mean recall of a group's classes"]
         lines += [f"  {group:<32}{recall:.3f}" for group, recall in self.group_recall.items()]
         return "\n".join(lines)
 
 
+def _mean(scores: dict[str, float]) -> float:
+    return float(np.mean(list(scores.values()))) if scores else float("nan")
+
+
 def judge(rows: LabelRows, truth: Truth, vocabulary: Vocabulary) -> Judgement:
-    """Compare labels with the truth; rows that are not valid are left out."""
+    """Compare labels with the truth; rows that are not valid are left out, and labels abstained from (confidence 0) do not count for
+    calibration."""
     valid = rows.valid
-    parts, true_parts = rows.parts[valid].ravel().astype(int), truth.parts[valid].ravel().astype(int)
+    part_iou, part_reliability = _judge_parts(rows, truth.parts, vocabulary)
+    balanced, recall, start, confidences, correct = {}, {}, 0, [], []
+    for number, (group, classes) in enumerate(vocabulary.attribute_groups.items()):
+        columns = slice(start, start := start + len(classes))
+        chosen, present = rows.attributes[valid, columns].argmax(axis=1), truth.attributes[valid, columns]
+        known = present.any(axis=1)
+        confidences.append(rows.attribute_confidence[valid, number][known])
+        correct.append(present[np.arange(len(chosen)), chosen][known])
+        recalls = []
+        for index, name in enumerate(truth.names[columns]):
+            there = present[:, index]
+            if name is None or not there.any():
+                continue
+            recalls.append((chosen[there] == index).mean())
+            if name in ATTRIBUTES and not there.all():
+                balanced[name] = float((recalls[-1] + (chosen[~there] != index).mean()) / 2)
+        if recalls:
+            recall[group] = float(np.mean(recalls))
+    return Judgement(
+        part_iou=part_iou,
+        part_reliability=part_reliability,
+        attribute_reliability=reliability(np.concatenate(confidences or [[]]), np.concatenate(correct or [[]])),
+        balanced_accuracy=balanced,
+        group_recall=recall,
+    )
+
+
+def _judge_parts(
+    rows: LabelRows, truth: np.ndarray | None, vocabulary: Vocabulary
+) -> tuple[dict[str, float], Reliability]:
+    """IoU of each part, and whether confidence means something; of no part where the truth is not known."""
+    if truth is None:
+        return {}, reliability(np.empty(0), np.empty(0, bool))
+    parts, true_parts = rows.parts[rows.valid].ravel().astype(int), truth[rows.valid].ravel().astype(int)
     count = len(vocabulary.parts)
     confusion = np.bincount(true_parts * count + parts, minlength=count**2).reshape(count, count)
     intersection, union = np.diag(confusion), confusion.sum(0) + confusion.sum(1) - np.diag(confusion)
-    part_iou = {name: float(i / u) for name, i, u in zip(vocabulary.parts, intersection, union, strict=True) if u}
-    balanced, recall, start = {}, {}, 0
-    for group, classes in vocabulary.attribute_groups.items():
-        columns = slice(start, start := start + len(classes))
-        chosen = rows.attributes[valid, columns].argmax(axis=1)
-        recalls = []
-        for index, (name, present) in enumerate(
-            zip(truth.names[columns], truth.attributes[valid, columns].T, strict=True)
-        ):
-            if name is None or not present.any():
-                continue
-            recalls.append((chosen[present] == index).mean())
-            if name in ATTRIBUTES and not present.all():
-                balanced[name] = float((recalls[-1] + (chosen[~present] != index).mean()) / 2)
-        if recalls:
-            recall[group] = float(np.mean(recalls))
-    confidence = rows.part_confidence[valid].ravel()
-    return Judgement(part_iou, calibration_error(confidence, parts == true_parts), balanced, recall)
+    part_iou = {
+        name: float(i / u)
+        for (name, part), i, u in zip(vocabulary.parts.items(), intersection, union, strict=True)
+        if u and part.lip
+    }
+    return part_iou, reliability(rows.part_confidence[rows.valid].ravel(), parts == true_parts)
 
 
-def calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
-    """Expected calibration error over equal bins. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, eq. 3."""
+def reliability(confidence: np.ndarray, correct: np.ndarray) -> Reliability:
+    """Sort labels into equal bins of confidence; those with confidence 0 are abstentions and left out.
+
+    Args:
+        confidence: in [0, 1], (n,).
+        correct: (n,) bool.
+    """
+    told = confidence > 0
+    confidence, correct = confidence[told], correct[told]
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    gap = np.bincount(bins, confidence, CALIBRATION_BINS) - np.bincount(bins, correct, CALIBRATION_BINS)
-    return float(np.abs(gap).sum() / len(confidence))
+    count = np.bincount(bins, minlength=CALIBRATION_BINS)
+    with np.errstate(invalid="ignore"):
+        means = (np.bincount(bins, weights, CALIBRATION_BINS) / count for weights in (confidence, correct))
+        return Reliability(count, *means)
 
 
 def evaluate_store(store: LabelStore, images: str | Path, vocabulary: Vocabulary) -> Judgement:
     """Judge the labels of a folder of SynthPed images.
 
     Raises:
-        DataError: no ``truth.jsonl`` in `images` or above, or it knows nothing of one of the images.
+        DataError: no universe in `images` or above, or its truth knows nothing of one of the images.
     """
     images = Path(images).absolute()
-    root = next((folder for folder in (images, *images.parents) if (folder / "truth.jsonl").is_file()), None)
+    root = next((folder for folder in (images, *images.parents) if has_truth(folder)), None)
     if root is None:
-        raise DataError(f"{images}: no truth.jsonl there or above, so labels cannot be judged; leave --evaluate out")
-    known = read_scenes(root)
-    unknown = [name for name in store.names if images / name not in known]
-    if unknown:
         raise DataError(
-            f"{root / 'truth.jsonl'}: knows nothing of {unknown[0]}; judge labels of photos/ or market1501/"
+            f"{images}: no universe there or above and no annotation.mat beside, so labels cannot be judged; leave --evaluate out"
         )
+    wanted = {images / name for name in store.names}
+    known = read_scenes(root, wanted)
+    unknown = next((name for name in store.names if images / name not in known), None)
+    if unknown is not None:
+        raise DataError(f"{root}: its truth knows nothing of {unknown}; judge labels of photos/ or people/")
     scenes = [known[images / name] for name in store.names]
     return judge(store.take(range(len(store))), truth_of(scenes, vocabulary, tuple(store.meta["grid"])), vocabulary)
+
+
+def labelled_root(images: str | Path) -> Path | None:
+    """The folder of PA-100K's layout that `images` is, or lies in."""
+    images = Path(images).absolute()
+    return next((folder for folder in (images, images.parent) if (folder / "annotation.mat").is_file()), None)
+
+
+def evaluate_attributes(store: LabelStore, images: str | Path, vocabulary: Vocabulary) -> Judgement:
+    """Judge the attributes of photos that PA-100K, or a data set in its layout, labels: zero-shot recognition by the teacher.
+
+    Raises:
+        DataError: neither `images` nor the folder above is such a data set, or it does not label one of the images.
+    """
+    images, root = Path(images).absolute(), labelled_root(images)
+    if root is None:
+        raise DataError(f"{images}: has no annotation.mat of PA-100K beside or in it, so attributes cannot be judged")
+    layout = open_as(PA100KLayout, root)
+    labelled = {picture.file: picture.subjects[0].attributes for picture in layout.pictures()}
+    unknown = next((name for name in store.names if images / name not in labelled), None)
+    if unknown is not None:
+        raise DataError(f"{root}: does not label {unknown}; judge labels of the photos in {root / 'data'}")
+    entries = [entry for group in vocabulary.attributes.values() for entry in group.values()]
+    people = [dict.fromkeys(ATTRIBUTES, False) | dict.fromkeys(labelled[images / name], True) for name in store.names]
+    holds = np.array([[_holds(person, {}, entry.truth) for entry in entries] for person in people])
+    truth = Truth(None, holds, [entry.truth for entry in entries])
+    return judge(store.take(range(len(store))), truth, vocabulary)
 
 
 @dataclass(frozen=True)
@@ -140,18 +235,17 @@ class Scene:
     colours: dict[str, str]
 
 
-def read_scenes(root: str | Path) -> dict[Path, Scene]:
-    """All images of a universe, by path.
+def read_scenes(root: str | Path, wanted: Container[Path] | None = None) -> dict[Path, Scene]:
+    """Crops of a universe, by path: those `wanted`, or all but a detector's poor boxes.
 
     Raises:
-        DataError: `root` holds no ``truth.jsonl``, or a mask is missing.
+        DataError: `root` holds no finished universe, or a mask is missing.
     """
     root = Path(root)
-    if not (root / "truth.jsonl").is_file():
-        raise DataError(f"{root}: holds no truth.jsonl; make a universe with `clasp-bench synth {root}`")
     scenes = {}
-    for line in (root / "truth.jsonl").read_text().splitlines():
-        record = json.loads(line)
+    for record in truth(root):
+        if record["part"] == "junk" if wanted is None else root / record["file"] not in wanted:
+            continue
         try:
             mask = np.asarray(Image.open(root / record["mask"]))
         except OSError as error:
@@ -172,19 +266,21 @@ def truth_of(scenes: Sequence[Scene], vocabulary: Vocabulary, grid: tuple[int, i
     for index, part in enumerate(vocabulary.parts.values()):
         part_of[[LIP_CLASSES.index(name) for name in part.lip]] = index
     entries = [entry for group in vocabulary.attributes.values() for entry in group.values()]
-    attributes = np.array([[_holds(scene, entry.truth) for entry in entries] for scene in scenes])
+    attributes = np.array(
+        [[_holds(scene.attributes, scene.colours, entry.truth) for entry in entries] for scene in scenes]
+    )
     parts = np.stack([_majority(part_of[scene.mask], grid, len(vocabulary.parts)) for scene in scenes])
     return Truth(parts, attributes, [entry.truth for entry in entries])
 
 
-def _holds(scene: Scene, truth: str | None) -> bool:
+def _holds(attributes: dict[str, bool], colours: dict[str, str], truth: str | None) -> bool:
     """Whether a vocabulary's ``truth`` holds: a PA-100K name, its negation after ``not``, or a colour as KEY=VALUE."""
     if truth is None:
         return False
     if "=" in truth:
         key, value = truth.split("=")
-        return scene.colours.get(key) == value
-    return not scene.attributes[truth.removeprefix("not ")] if truth.startswith("not ") else scene.attributes[truth]
+        return colours.get(key) == value
+    return not attributes[truth.removeprefix("not ")] if truth.startswith("not ") else attributes[truth]
 
 
 def _majority(parts: np.ndarray, grid: tuple[int, int], count: int) -> np.ndarray:

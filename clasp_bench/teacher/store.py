@@ -1,4 +1,4 @@
-"""The label store: pseudo-labels of a list of images as memory-mapped Arrow files, one row an image.
+"""The label store: pseudo-labels of a list of images as Arrow files, one row an image.
 
 ::
 
@@ -10,12 +10,16 @@
       quarantine.txt   images that could not be read, with the reason
 
 Everything that is written is written atomically, so that a killed run leaves whole shards and goes on from them. Soft labels and
-confidences are held as 8-bit steps of 1/255. Reading needs numpy and pyarrow only.
+confidences are held as 8-bit steps of 1/255. A shard has one column, ``row``, of fixed-size lists of bytes: the fields of `LabelRows` one
+after another, at the offsets its schema's metadata gives, so that a random row is one place in one file. Reading needs numpy and pyarrow
+only.
 """
 
 import json
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +27,15 @@ import pyarrow as pa
 
 from clasp_bench.data.images import names_digest
 from clasp_bench.errors import BenchError, LabelMismatch
-from clasp_bench.files import atomic_path, digest_file, write_text
+from clasp_bench.files import atomic_path, digest, digest_file, write_text
 
-FORMAT = 1
+FORMAT = 2
 ROWS_PER_SHARD = (
     512,
-    65_536,
+    16_384,
 )  # few enough to lose little when killed, many enough that a random batch touches few files
 SHARDS_WANTED = 64
+OPEN_FILES = 512
 RECORDED = ("fingerprint", "vocabulary_digest", "settings")  # what two runs must share to write into one store
 
 
@@ -61,15 +66,26 @@ def _quantise(fraction: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(fraction, 0, 1) * 255).astype(np.uint8)
 
 
-def _columns(rows: LabelRows) -> dict[str, np.ndarray]:
-    """The five columns as (n, bytes a row) uint8."""
-    return {
-        "parts": rows.parts.reshape(len(rows), -1).astype(np.uint8, copy=False),
-        "part_confidence": _quantise(rows.part_confidence.reshape(len(rows), -1)),
-        "attributes": _quantise(rows.attributes),
-        "attribute_confidence": _quantise(rows.attribute_confidence),
-        "valid": rows.valid.astype(np.uint8)[:, None],
-    }
+def _pack(rows: LabelRows) -> np.ndarray:
+    """Rows as bytes, (n, bytes a row)."""
+    fields = (
+        rows.parts.reshape(len(rows), -1).astype(np.uint8, copy=False),
+        _quantise(rows.part_confidence.reshape(len(rows), -1)),
+        _quantise(rows.attributes),
+        _quantise(rows.attribute_confidence),
+        rows.valid.astype(np.uint8)[:, None],
+    )
+    return np.concatenate(fields, axis=1)
+
+
+def _offsets(meta: dict) -> dict[str, tuple[int, int]]:
+    """Where each field begins and ends in a row."""
+    cells = meta["grid"][0] * meta["grid"][1]
+    classes = sum(map(len, meta["attribute_groups"].values()))
+    sizes = (cells, cells, classes, len(meta["attribute_groups"]), 1)
+    ends = np.cumsum(sizes).tolist()
+    names = (field.name for field in fields(LabelRows))
+    return {name: (end - size, end) for name, size, end in zip(names, sizes, ends, strict=True)}
 
 
 def _write_arrow(path: Path, batch: pa.RecordBatch) -> None:
@@ -101,7 +117,9 @@ class StoreWriter:
         }
         self.meta = json.loads(json.dumps({**meta, **shared}))
         if (self.path / "store.json").exists():
-            self._check_same(_read_json(self.path / "store.json"))
+            begun = _read_json(self.path / "store.json")
+            self._check_same(begun)
+            self.shard_rows = begun["shard_rows"]
         else:
             _write_arrow(self.path / "names.arrow", pa.record_batch({"name": pa.array(names, pa.large_string())}))
             write_text(self.path / "store.json", json.dumps(self.meta, indent=1))
@@ -125,9 +143,14 @@ class StoreWriter:
 
     def pending(self) -> list[int]:
         """Shards that are not finished yet: without a record, or of another length or checksum than it says."""
-        return [shard for shard in range(self.shards) if not self._finished(shard)]
+        return [shard for shard in range(self.shards) if not self.finished(shard)]
 
-    def _finished(self, shard: int) -> bool:
+    def recorded(self, shard: int) -> bool:
+        """Whether a shard has been written to its end, by this process or another; its bytes are not looked at."""
+        return all(file.exists() for file in _shard_files(self.path, shard))
+
+    def finished(self, shard: int) -> bool:
+        """Whether a shard has been written to its end and its bytes are those that were written."""
         file, record = _shard_files(self.path, shard)
         if not (file.exists() and record.exists()):
             return False
@@ -143,11 +166,10 @@ class StoreWriter:
         if len(rows) != len(self.rows(shard)):
             raise ValueError(f"shard {shard} has {len(self.rows(shard))} rows, got {len(rows)}")
         file, record = _shard_files(self.path, shard)
-        columns = {
-            name: pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).reshape(-1)), values.shape[1])
-            for name, values in _columns(rows).items()
-        }
-        _write_arrow(file, pa.record_batch(columns))
+        packed = _pack(rows)
+        column = pa.FixedSizeListArray.from_arrays(pa.array(packed.reshape(-1)), packed.shape[1])
+        schema = pa.schema({"row": column.type}, metadata={"fields": json.dumps(_offsets(self.meta))})
+        _write_arrow(file, pa.record_batch([column], schema=schema))
         said = {"bytes": file.stat().st_size, "sha256": digest_file(file), "quarantined": quarantined}
         write_text(record, json.dumps(said))
 
@@ -165,12 +187,17 @@ class StoreWriter:
 
 
 class LabelStore:
-    """Reads a finished store. Opening maps nothing and reads two small files; a shard is mapped, and its checksum compared, at first use."""
+    """Reads a finished store. Opening reads two small files; a shard's checksum is compared at its first use, and its rows read in place."""
 
     def __init__(self, path: Path, meta: dict, shards: list[dict]):
         self.path, self.meta, self._records = path, meta, shards
-        self._shards: dict[int, dict[str, np.ndarray]] = {}
+        self._shards: dict[int, tuple[FileIO, int]] = {}
         self._names: Names | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the checksums of all shards: that of the labels themselves."""
+        return digest(record["sha256"] for record in self._records)
 
     @classmethod
     def open(cls, path: str | Path) -> "LabelStore":
@@ -203,7 +230,7 @@ class LabelStore:
         return self.meta["rows"]
 
     def __getstate__(self) -> dict:
-        return {"path": self.path, "meta": self.meta, "_records": self._records, "_shards": {}, "_names": None}
+        return {**vars(self), "_shards": {}, "_names": None}
 
     @property
     def names(self) -> "Names":
@@ -246,25 +273,20 @@ class LabelStore:
             raise IndexError(f"{self.path} has {len(self):,} rows, asked for {indices.min()} to {indices.max()}")
         shard_of, row_of = np.divmod(indices, self.meta["shard_rows"])
         height, width = self.meta["grid"]
-        classes = sum(len(classes) for classes in self.meta["attribute_groups"].values())
-        widths = {
-            "parts": height * width,
-            "part_confidence": height * width,
-            "attributes": classes,
-            "attribute_confidence": len(self.meta["attribute_groups"]),
-            "valid": 1,
-        }
-        columns = {name: np.empty((len(indices), width), np.uint8) for name, width in widths.items()}
-        for shard in np.unique(shard_of):
-            wanted = np.flatnonzero(shard_of == shard)
-            for name, values in self._shard(int(shard)).items():
-                columns[name][wanted] = values[row_of[wanted]]
+        offsets = _offsets(self.meta)
+        packed = np.empty((len(indices), offsets["valid"][1]), np.uint8)
+        order = np.argsort(shard_of, kind="stable")
+        shards, starts = np.unique(shard_of[order], return_index=True)
+        for shard, start, end in zip(shards.tolist(), starts, [*starts[1:], len(order)], strict=False):
+            wanted = order[start:end]
+            self._read(shard, row_of[wanted], wanted, packed)
+        taken = {name: packed[:, start:end] for name, (start, end) in offsets.items()}
         return LabelRows(
-            parts=columns["parts"].reshape(-1, height, width),
-            part_confidence=columns["part_confidence"].reshape(-1, height, width) / np.float32(255),
-            attributes=columns["attributes"] / np.float32(255),
-            attribute_confidence=columns["attribute_confidence"] / np.float32(255),
-            valid=columns["valid"][:, 0].astype(bool),
+            parts=np.ascontiguousarray(taken["parts"]).reshape(-1, height, width),
+            part_confidence=taken["part_confidence"].reshape(-1, height, width) / np.float32(255),
+            attributes=taken["attributes"] / np.float32(255),
+            attribute_confidence=taken["attribute_confidence"] / np.float32(255),
+            valid=taken["valid"][:, 0].astype(bool),
         )
 
     def batches(self, rows: int = 4096) -> Iterator[LabelRows]:
@@ -272,15 +294,34 @@ class LabelStore:
         for start in range(0, len(self), rows):
             yield self.take(range(start, min(start + rows, len(self))))
 
-    def _shard(self, shard: int) -> dict[str, np.ndarray]:
-        """The columns of a shard as views (rows, bytes a row) on the mapped file."""
+    def _read(self, shard: int, rows: np.ndarray, into: np.ndarray, packed: np.ndarray) -> None:
+        """Read rows of a shard to the places `into` of `packed`.
+
+        By position and not through a map: Linux maps up to 2 MB around a page that is touched, so random rows of a large store would soon
+        make all of it resident, and would take longer.
+        """
+        file, start = self._shard(shard)
+        descriptor, width, place = file.fileno(), packed.shape[1], memoryview(packed.reshape(-1))
+        try:
+            if len(rows) > 1 and (np.diff(rows) == 1).all() and (np.diff(into) == 1).all():
+                found = os.pread(descriptor, len(rows) * width, start + int(rows[0]) * width)
+                place[int(into[0]) * width : (int(into[-1]) + 1) * width] = found
+                return
+            for at, row in zip((into * width).tolist(), (rows * width).tolist(), strict=True):
+                place[at : at + width] = os.pread(descriptor, width, start + row)
+        except ValueError as error:
+            raise _torn(_shard_files(self.path, shard)[0], "has become shorter since it was checked") from error
+
+    def _shard(self, shard: int) -> tuple[FileIO, int]:
+        """The open file of a shard and where its rows begin."""
         if shard not in self._shards:
             self._check_sum(shard)
-            batch = pa.ipc.open_file(pa.memory_map(str(_shard_files(self.path, shard)[0]))).get_batch(0)
-            self._shards[shard] = {
-                name: batch.column(name).flatten().to_numpy(zero_copy_only=True).reshape(batch.num_rows, -1)
-                for name in batch.schema.names
-            }
+            file = _shard_files(self.path, shard)[0]
+            whole = pa.memory_map(str(file)).read_buffer()
+            rows = pa.ipc.open_file(pa.BufferReader(whole)).get_batch(0).column(0).flatten().buffers()[1]
+            if len(self._shards) >= OPEN_FILES:
+                self._shards.pop(next(iter(self._shards)))[0].close()
+            self._shards[shard] = FileIO(file, "rb"), rows.address - whole.address
         return self._shards[shard]
 
     def _check_sum(self, shard: int) -> None:

@@ -10,8 +10,13 @@ from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
 from mmengine.runner import IterBasedTrainLoop
 from torch.optim import AdamW
 
-from clasp_bench.data.photos import Photos, whole_batch
+from mmengine.visualization import LocalVisBackend, TensorboardVisBackend, Visualizer
 
+from clasp_bench.data.photos import Photos, whole_batch
+from clasp_bench.engine.health import CollapseHook, QuarantineHook
+from clasp_bench.engine.label_truth import LabelTruthHook
+
+compile = False  # True: torch.compile; type=Bf16OptimWrapper in optim_wrapper: bfloat16 autocast
 train_cfg = dict(type=IterBasedTrainLoop, max_iters=1000)
 train_dataloader = dict(
     batch_size=64,
@@ -22,10 +27,16 @@ train_dataloader = dict(
     collate_fn=dict(type=whole_batch),
 )
 
+custom_hooks = [dict(type=QuarantineHook), dict(type=CollapseHook, interval=50), dict(type=LabelTruthHook)]
+# curves: tensorboard --logdir WORK_DIR; wandb names a project of Weights & Biases that they go to as well
+visualizer = dict(type=Visualizer, vis_backends=[dict(type=LocalVisBackend), dict(type=TensorboardVisBackend)])
+wandb = None
+
 optim_wrapper = dict(
     type=OptimWrapper,
     optimizer=dict(type=AdamW, lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),
     clip_grad=dict(max_norm=3.0),
+    accumulative_counts=1,
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,

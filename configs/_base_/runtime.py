@@ -1,6 +1,8 @@
-"""Hooks that every run has; checkpoints that can be resumed."""
+"""Hooks that every run has; checkpoints that can be resumed, the last two of them."""
 
-from mmengine.hooks import CheckpointHook, IterTimerHook, LoggerHook, ParamSchedulerHook, RuntimeInfoHook
+from mmengine.hooks import IterTimerHook, LoggerHook, ParamSchedulerHook, RuntimeInfoHook
+
+from clasp_bench.engine.checkpoints import LastCheckpoints
 
 seed = 0
 
@@ -9,7 +11,7 @@ default_hooks = dict(
     timer=dict(type=IterTimerHook),
     param_scheduler=dict(type=ParamSchedulerHook),
     logger=dict(type=LoggerHook, interval=10, log_metric_by_epoch=False),
-    checkpoint=dict(type=CheckpointHook, by_epoch=False, interval=50, max_keep_ckpts=2),
+    checkpoint=dict(type=LastCheckpoints, by_epoch=False, interval=50, max_keep_ckpts=2),
     sampler_seed=None,
 )
 log_processor = dict(by_epoch=False)

@@ -1,37 +1,43 @@
-"""What every transfer shares: a nano Vision Transformer on 128x64 crops, AdamW with warm-up and cosine, the last checkpoint scored once."""
+"""What every transfer shares: a nano Vision Transformer, AdamW with warm-up and cosine, the last checkpoint scored once.
+
+A task's own base config gives the model its type, preprocessor and head, and the loaders their data sets.
+"""
 
 from mmengine.config import read_base
 
 with read_base():
     from .runtime import *
 
-from mmengine.dataset import DefaultSampler
+from mmengine.dataset import DefaultSampler, pseudo_collate
 from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
 from mmengine.runner import IterBasedTrainLoop, TestLoop
 from torch.optim import AdamW
-from torch.utils.data import default_collate
 
-from clasp_bench.data.augment import CropPreprocessor
+from clasp_bench.data.openmmlab.layout import SeededSampler
 from clasp_bench.models.backbones import CLASPViT
-from clasp_bench.models.transfer import TransferModel
 
 model = dict(
-    type=TransferModel,
-    # experts, where the weights have them, come from the weights' header
-    backbone=dict(type=CLASPViT, arch="nano", patch_size=16, img_size=(128, 64), out_type="raw", prompt_mixture=None),
-    pooling="cls+mean",
-    frozen=False,
-    data_preprocessor=dict(type=CropPreprocessor, flip=0.5, shift=5),
+    # experts, where the weights have them, come from the weights' header; `trained` is the mode: "all", "nothing" (head only),
+    # "prompts" (and head), or the number of last blocks that train
+    backbone=dict(
+        type=CLASPViT,
+        arch="nano",
+        patch_size=16,
+        img_size=(128, 64),
+        out_type="featmap",
+        prompt_mixture=None,
+        trained="all",
+    ),
 )
 
+# a data set's `subset` learns from a share of the training data, or from so many shots of each class, drawn by its seed
 train_cfg = dict(type=IterBasedTrainLoop, max_iters=150)
-train_dataloader = dict(batch_size=64, num_workers=0, collate_fn=dict(type=default_collate))
+train_dataloader = dict(
+    batch_size=64, num_workers=0, collate_fn=dict(type=pseudo_collate), sampler=dict(type=SeededSampler)
+)
 test_cfg = dict(type=TestLoop)
 test_dataloader = dict(
-    batch_size=256,
-    num_workers=0,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    collate_fn=dict(type=default_collate),
+    batch_size=64, num_workers=0, collate_fn=dict(type=pseudo_collate), sampler=dict(type=DefaultSampler, shuffle=False)
 )
 
 optim_wrapper = dict(

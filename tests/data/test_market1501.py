@@ -3,8 +3,14 @@ import pytest
 import torch
 from PIL import Image
 
-from clasp_bench.data.market1501 import Market1501, read_market1501
+from clasp_bench.data.layouts import strictly
+from clasp_bench.data.layouts.market1501 import Market1501Layout
+from clasp_bench.data.market1501 import Market1501
 from clasp_bench.errors import DataError, UnreadableImage
+
+
+def read_market1501(root):
+    return strictly(Market1501Layout(root).sightings)
 
 
 def photo(path, colour=(10, 20, 30)):
@@ -94,7 +100,7 @@ def test_junk_among_training_photos_is_refused(root):
 
 def test_people_in_both_train_and_test_are_refused(root):
     photo(root / "bounding_box_test/0003_c1s1_000001_00.jpg")
-    with pytest.raises(DataError, match=r"1 people of bounding_box_train \(first 0003\) are also in bounding_box_test"):
+    with pytest.raises(DataError, match=r"1 people of bounding_box_train \(first 3\) are also in bounding_box_test"):
         read_market1501(root)
 
 

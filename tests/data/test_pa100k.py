@@ -6,12 +6,18 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
-from clasp_bench.data.pa100k import PA100K, read_pa100k
+from clasp_bench.data.layouts import strictly
+from clasp_bench.data.layouts.pa100k import PA100KLayout
+from clasp_bench.data.pa100k import PA100K
 from clasp_bench.errors import DataError
 from tests.conftest import REAL_DATA
 
 REAL = REAL_DATA / "pa100k_2000"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"{REAL} is not there (real photographs, never committed)")
+
+
+def read_pa100k(root):
+    return strictly(PA100KLayout(root).read)
 
 
 def cells(texts):
@@ -80,9 +86,6 @@ FAULTS = {
     "attributes names 25 different attributes": lambda a: a.update(
         attributes=cells(["attribute 0", *(f"attribute {i}" for i in range(25))])
     ),
-    "entry 1 of val_images_name names 000009.jpg, which is not in data/": lambda a: a.update(
-        val_images_name=cells(["000009.jpg"])
-    ),
     "000003.jpg is entry 3 of train_images_name and entry 1 of val_images_name, with different labels": lambda a: (
         a.update(val_images_name=cells(["000003.jpg"]), val_label=1 - a["train_label"][2:])
     ),
@@ -96,13 +99,25 @@ def test_fault_is_named_with_file_and_entry(write, sentence):
 
 
 def test_many_faults_are_counted_and_not_all_spelt_out(write):
-    names = cells([f"{number:06d}.jpg" for number in range(10, 19)])
-    annotation = faulty(lambda a: a.update(train_images_name=names, train_label=np.zeros((9, 26), dtype=np.uint8)))
+    names = cells(["", "000002.jpg", *[""] * 8])
+    annotation = faulty(lambda a: a.update(train_images_name=names, train_label=np.zeros((10, 26), dtype=np.uint8)))
     with pytest.raises(
-        DataError, match=r"entry 4 of train_images_name names 000013.jpg.*; and 5 more faults; mend"
+        DataError, match=r"entry 5 of train_images_name is empty; and 5 more faults; mend the file"
     ) as fault:
         read_pa100k(write(annotation))
-    assert "000014" not in str(fault.value)
+    assert "entry 6" not in str(fault.value)
+
+
+def test_photo_that_is_not_there_is_named_before_training(write):
+    root = write(content())
+    (root / "data/000004.jpg").unlink()
+    assert len(PA100K(root, "train", size=(32, 16))) == 3
+    with pytest.raises(
+        DataError, match=r"data/000004\.jpg: is named by the annotation of PA-100K and is not there \(1 such"
+    ):
+        PA100K(root, "trainval", size=(32, 16))
+    with pytest.raises(DataError, match=r"000004\.jpg: cannot be read \(No such file.*data verify"):
+        PA100K(root, "train", size=(32, 16)).digest()
 
 
 def test_file_that_is_no_mat_is_named(write):

@@ -6,7 +6,7 @@ from clasp_bench.engine.config import load_config
 from clasp_bench.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
-CLASP = next((ROOT / "configs/pretrain/clasp").glob("*synthped-quick*.py"))
+CLASP = next((ROOT / "configs/pretrain/clasp").glob("clasp_vit-nano*synthped-quick*.py"))
 
 
 def edited(tmp_path: Path, text: str) -> Path:
@@ -43,6 +43,13 @@ def test_every_config_of_the_project_passes_the_check(path):
 def test_a_misspelt_key_is_named_with_its_place_and_the_nearest_one(tmp_path, text, words):
     with pytest.raises(ConfigError, match=words):
         load_config(edited(tmp_path, text))
+
+
+def test_an_option_in_braces_takes_the_place_of_what_was_there(tmp_path):
+    config = load_config(CLASP, ['model.backbone.moe={"num_layers": 1, "num_experts": 2}', "default_hooks={}"])
+    assert dict(config.model.backbone.moe) == {"num_layers": 1, "num_experts": 2} and not config.default_hooks
+    with pytest.raises(ConfigError, match=r"option 'model.backbone.moe=\{num_layers': is no JSON"):
+        load_config(CLASP, ["model.backbone.moe={num_layers"])
 
 
 def test_options_override_known_keys_only():

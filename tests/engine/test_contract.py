@@ -2,11 +2,12 @@ import json
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from clasp_bench.engine import contract
-from clasp_bench.engine.contract import load_weights, read_header, save_weights
+from clasp_bench.engine.contract import load_weights, open_backbone, read_header, save_weights
 from clasp_bench.errors import BenchError, ContractError
 from clasp_bench.models import CLASPViT
 
@@ -42,6 +43,14 @@ def test_positions_of_another_image_size_are_interpolated_and_said(tmp_path):
     assert "interpolated from a grid of (4, 2) to (8, 4)" in str(report)
 
 
+def test_a_backbone_opens_whatever_scope_a_runner_left_behind(tmp_path):
+    header = dict(method="x", backbone=dict(type="CLASPViT", arch="nano", img_size=[64, 32], patch_size=16))
+    path = save_weights(tmp_path / "w.safetensors", nano().state_dict(), header)
+    with DefaultScope.overwrite_default_scope("mmengine"):
+        backbone, _ = open_backbone(path)
+    assert isinstance(backbone, CLASPViT)
+
+
 def test_another_architecture_fails_and_names_the_keys(tmp_path):
     path = saved(tmp_path, nano())
     target = CLASPViT("tiny", (64, 32), 16)
@@ -71,7 +80,7 @@ def test_what_is_no_weights_file_of_ours_is_refused_in_a_sentence(tmp_path):
     with pytest.raises(ContractError, match="not a whole safetensors file"):
         read_header(tmp_path / "torn.safetensors")
     save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
-    with pytest.raises(ContractError, match="no clasp-bench header"):
+    with pytest.raises(ContractError, match=r"holds no ViT or Swin.*its first tensors are a;"):
         read_header(tmp_path / "foreign.safetensors")
 
 

@@ -12,7 +12,7 @@ from clasp_bench.engine import read_header
 from tests.conftest import ROOT, run_cli
 
 MAE = next((ROOT / "configs/pretrain/mae").glob("*synthped-quick*.py"))
-CLASP = next((ROOT / "configs/pretrain/clasp").glob("*synthped-quick*.py"))
+CLASP = next((ROOT / "configs/pretrain/clasp").glob("clasp_vit-nano*synthped-quick*.py"))
 
 
 def options(steps: int) -> list[str]:
@@ -95,6 +95,7 @@ def test_clasp_without_labels_and_a_missing_folder_are_sentences(tmp_path, photo
 def test_a_dry_run_says_what_would_run_and_writes_nothing(tmp_path, photos):
     done = run_cli("pretrain", MAE, "--data", photos, "--work-dir", tmp_path / "w", "--dry-run", *options(steps=6))
     assert "24; steps: 6 of 4 photos (1.0 epochs)" in done.stdout
+    assert "GFLOPs activated" in done.stdout and "GiB a process" in done.stdout and "time: about" in done.stdout
     assert not (tmp_path / "w").exists()
 
 

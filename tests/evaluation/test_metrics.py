@@ -73,21 +73,30 @@ def test_attribute_metric_refuses_logits_that_are_no_numbers():
         metric.evaluate(2)
 
 
+def reid_samples():
+    feature = {"query": (1.0, 0.0), "match": (3.0, 1.0), "other": (40.0, 40.0)}  # by inner product the other would win
+    return [
+        {
+            "feature": torch.tensor(feature[name]),
+            "person_id": torch.tensor(person),
+            "camera_id": torch.tensor(camera),
+            "is_query": torch.tensor(is_query),
+        }
+        for name, person, camera, is_query in (("query", 7, 1, True), ("match", 7, 2, False), ("other", 8, 2, False))
+    ]
+
+
+def test_reid_metric_reranks_only_when_asked_and_says_so():
+    assert ReIDMetric().protocol == "cosine, single query"
+    metric = ReIDMetric(rerank=dict(k1=3, k2=2))
+    assert metric.protocol == "cosine, single query, k-reciprocal re-ranking (k1=3, k2=2, weight=0.3)"
+    metric.process({}, reid_samples())
+    assert metric.evaluate(3)["reid/mAP"] == 100.0
+
+
 def test_reid_metric_ranks_by_cosine_and_reports_percent():
     metric = ReIDMetric()
-    feature = {"query": (1.0, 0.0), "match": (3.0, 1.0), "other": (40.0, 40.0)}  # by inner product the other would win
-    for name, person, camera, is_query in (("query", 7, 1, True), ("match", 7, 2, False), ("other", 8, 2, False)):
-        metric.process(
-            {},
-            [
-                {
-                    "feature": torch.tensor(feature[name]),
-                    "person_id": torch.tensor(person),
-                    "camera_id": torch.tensor(camera),
-                    "is_query": torch.tensor(is_query),
-                }
-            ],
-        )
+    metric.process({}, reid_samples())
     scores = metric.evaluate(3)
     assert scores == {f"reid/{name}": 100.0 for name in ("mAP", "rank1", "rank5", "rank10", "mINP")}
     assert metric.ranking.ap.tolist() == [1.0]

@@ -1,11 +1,17 @@
+import tracemalloc
+from functools import partial
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clasp_bench.errors import DataError
 from clasp_bench.evaluation import ranking
-from clasp_bench.evaluation.ranking import rank
+from clasp_bench.evaluation.ranking import inner_product, rank
+
+ON_DEVICE = partial(inner_product, device="cuda" if torch.cuda.is_available() else "cpu")
 
 
 def brute_force(query, gallery, query_person, gallery_person, query_camera, gallery_camera):
@@ -18,14 +24,14 @@ def brute_force(query, gallery, query_person, gallery_person, query_camera, gall
                 continue
             entries.append((-float(feature @ other), other_person == person))
         entries.sort()  # of equal similarity the negatives (False) come first
-        positives, precisions, first = 0, [], None
+        positives, precisions, first = 0, 0.0, None
         for place, (_, positive) in enumerate(entries, start=1):
             if positive:
                 positives += 1
-                precisions.append(positives / place)
+                precisions += positives / place  # not `sum`, which compensates for rounding from Python 3.12 on
                 first = place - 1 if first is None else first
                 last = place
-        scores.append((sum(precisions) / positives, positives / last, first) if positives else (np.nan, np.nan, -1))
+        scores.append((precisions / positives, positives / last, first) if positives else (np.nan, np.nan, -1))
     return [np.array(column) for column in zip(*scores, strict=True)]
 
 
@@ -45,30 +51,50 @@ def galleries(draw):
     return feature[:queries], feature[queries:], query_person, person, query_camera, camera
 
 
+@pytest.mark.parametrize("similarity", [lambda query, gallery: lambda block: query[block] @ gallery.T, ON_DEVICE])
 @settings(max_examples=300, deadline=None)
-@given(galleries())
-def test_ranking_equals_brute_force_to_the_last_digit(case):
+@given(case=galleries())
+def test_ranking_equals_brute_force_to_the_last_digit(similarity, case):
     ap, inp, first = brute_force(*case)
     if (first < 0).all():
         with pytest.raises(DataError, match="no query has a photo of its person by another camera"):
-            rank(*case)
+            rank(*case, similarity=similarity)
         return
-    found = rank(*case)
+    found = rank(*case, similarity=similarity)
     np.testing.assert_array_equal(found.ap, ap)
     np.testing.assert_array_equal(found.inp, inp)
     np.testing.assert_array_equal(found.first, first)
     assert found.left_out == (first < 0).sum()
 
 
-def test_blocks_of_queries_do_not_change_the_ranking(monkeypatch):
+@pytest.mark.parametrize(("block", "threads"), [(7, 1), (50, 3), (1, 2)])
+def test_neither_blocks_nor_threads_change_the_ranking(monkeypatch, block, threads):
     rng = np.random.default_rng(0)
     query, gallery = rng.integers(-3, 4, (50, 4)).astype("f4"), rng.integers(-3, 4, (200, 4)).astype("f4")
     labels = rng.integers(1, 6, 50), rng.integers(-1, 6, 200), rng.integers(1, 4, 50), rng.integers(1, 4, 200)
     whole = rank(query, gallery, *labels)
-    monkeypatch.setattr(ranking, "QUERIES_AT_A_TIME", 7)
+    monkeypatch.setattr(ranking, "QUERIES_AT_A_TIME", block)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     blocks = rank(query, gallery, *labels)
     np.testing.assert_array_equal(whole.ap, blocks.ap)
     np.testing.assert_array_equal(whole.first, blocks.first)
+
+
+def test_memory_does_not_hold_the_distance_matrix():
+    rng = np.random.default_rng(1)
+    query, gallery = rng.standard_normal((2048, 8)).astype("f4"), rng.standard_normal((20_000, 8)).astype("f4")
+    labels = (
+        rng.integers(1, 500, 2048),
+        rng.integers(1, 500, 20_000),
+        rng.integers(1, 4, 2048),
+        rng.integers(1, 4, 20_000),
+    )
+    rank(query[:2], gallery, *(values[:2] if len(values) == 2048 else values for values in labels))  # compiles
+    tracemalloc.start()
+    rank(query, gallery, *labels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.6 * query.shape[0] * gallery.shape[0] * 4
 
 
 def one_dimensional(similarities, persons, cameras):

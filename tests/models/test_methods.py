@@ -95,6 +95,27 @@ def test_centre_is_taken_off_before_sharpening_and_then_moves():
     torch.testing.assert_close(center.mean, torch.tensor([0.2, 0.0]))
 
 
+def test_the_teachers_temperature_moves_in_a_line_and_stays():
+    center = Center(2, temperature=0.07, warmup=(0.04, 3))
+    seen = []
+    for _ in range(5):
+        seen.append(center.temperature)
+        center(torch.zeros(1, 2))
+    torch.testing.assert_close(seen, [0.04, 0.05, 0.06, 0.07, 0.07])
+
+
+def test_refined_labels_are_what_the_ema_model_says():
+    """In its first step the EMA model is the student's copy, so labels that are all its own agree with the student, and others do not."""
+    for share, start in ((1.0, 0), (0.0, 0), (1.0, 1)):
+        torch.manual_seed(0)
+        method = clasp(refinement=dict(start=start, share=share))
+        method.init_weights()
+        losses = method(**method.data_preprocessor(batch()), mode="loss")
+        own = share == 1 and start == 0
+        for name in ("part_agreement", "attribute_agreement"):
+            assert (losses[name].item() > 0.999) == own, (name, share, start)
+
+
 def test_part_loss_of_patches_without_confidence_is_nothing():
     torch.manual_seed(0)
     method = clasp(weights=dict(instance=0.0, attribute=0.0, balance=0.0, z=0.0))
@@ -127,7 +148,11 @@ def test_clasp_learns_its_labels_and_moves_its_teacher():
 def test_a_loss_of_weight_zero_is_not_computed():
     method = clasp(weights=dict(instance=0.0, part=0.0))
     losses = method(**method.data_preprocessor(batch()), mode="loss")
-    assert set(losses) == {"loss_attribute", "attribute_agreement", "loss_balance", "loss_z", "expert_load_max"}
+    experts = {"expert_entropy/attribute", *(f"expert_load/attribute_{expert}" for expert in range(4))}
+    assert set(losses) == {"loss_attribute", "attribute_agreement", "loss_balance", "loss_z"} | experts
+    load = torch.stack([losses[f"expert_load/attribute_{expert}"] for expert in range(4)])
+    torch.testing.assert_close(load.sum(), torch.tensor(1.0))
+    torch.testing.assert_close(losses["expert_entropy/attribute"], -torch.xlogy(load, load).sum() / math.log(4))
 
 
 def test_mae_reads_tall_images_and_learns():
@@ -165,9 +190,9 @@ def test_positions_tell_rows_from_columns():
     backbone = PersonMAEViT(**BACKBONE)
     backbone.init_weights()
     rows = backbone.pos_embed[0, 1:].unflatten(0, (4, 2))
-    half = rows.shape[-1] // 2
-    torch.testing.assert_close(rows[:, 0, half:], rows[:, 1, half:])  # the second half codes the row
-    torch.testing.assert_close(rows[0, :, :half], rows[3, :, :half])  # the first half codes the column
+    rows = rows.unflatten(-1, (2, 2, -1))  # sine and cosine of row and column
+    torch.testing.assert_close(rows[:, 0, :, 0], rows[:, 1, :, 0])
+    torch.testing.assert_close(rows[0, :, :, 1], rows[3, :, :, 1])
     assert not torch.allclose(rows[0], rows[1])
 
 

@@ -2,7 +2,8 @@ import pytest
 import yaml
 
 from clasp_bench.errors import ConfigError
-from clasp_bench.suite.plan import config_files, fingerprints, plan, read_suite
+from clasp_bench.suite.plan import Run, config_files, fingerprints, plan
+from clasp_bench.suite.suitefile import read_suite
 from tests.conftest import ROOT
 
 SUITE = {
@@ -47,9 +48,10 @@ def test_the_plan_holds_each_step_once_and_after_what_it_needs(configs):
         f"transfer-{m}-{t}-{s}" for m in ("CLASP", "MAE", "random") for t in ("reid", "attribute") for s in (0, 1)
     }
     assert set(names[4:-1]) == transfers and len(names) == 4 + 12 + 1
-    assert names[-1] == "report" and set(steps[-1].needs) == transfers
+    assert names[-1] == "report" and set(steps[-1].after) == transfers and not steps[-1].needs
     for number, step in enumerate(steps):
-        assert set(step.needs) <= set(names[:number])
+        assert {*step.needs, *step.after} <= set(names[:number])
+    assert steps[-2].run == Run("random", "reid", 1, "synthped-tiny")
 
 
 def test_commands_are_those_of_the_command_line(configs):
@@ -67,7 +69,59 @@ def test_commands_are_those_of_the_command_line(configs):
         "transfer reid --weights random --data w/universe --seed 1 --out w/results --work-dir w/transfer/random-reid-1 --resume"
     )
     assert "--weights w/pretrain/MAE/backbone.safetensors" in commands["transfer-MAE-reid-0"]
+    assert "--method MAE" in commands["transfer-MAE-reid-0"]
     assert f"--config {configs / 'transfer/attribute.py'}" in commands["transfer-MAE-attribute-0"]
+
+
+def test_a_universe_holds_only_the_layouts_asked_for(configs):
+    universe = {"scale": "tiny", "seed": 1, "layouts": ["market1501", "pa100k"]}
+    command = " ".join(steps_of(configs, universe=universe)[0].arguments)
+    assert command.endswith("--seed 1 --layouts market1501,pa100k")
+
+
+REAL = {
+    "universe": None,
+    "photos": "../../data/photos-{00..63}.tar",
+    "labels": "/data/labels",
+    "tasks": {"reid": {"data": "../../data/market1501", "options": ["a.b=1", "c=2"]}},
+    "methods": {"long": {"config": "../pretrain/clasp.py", "labels": True, "options": ["x=1"]}, "random": {}},
+    "seeds": [0],
+}
+
+
+def test_real_data_take_the_place_of_a_universe_and_options_of_copied_configs(configs):
+    steps = {step.name: step for step in steps_of(configs, work="w", **REAL)}
+    assert list(steps) == ["pretrain-long", "transfer-long-reid-0", "transfer-random-reid-0", "report"]
+    data = configs.parent / "data"
+    assert " ".join(steps["pretrain-long"].arguments) == (
+        f"pretrain {configs}/pretrain/clasp.py --data {data}/photos-{{00..63}}.tar --labels /data/labels --work-dir w/pretrain/long --resume "
+        "--option x=1"
+    )
+    assert steps["pretrain-long"].needs == ()
+    assert " ".join(steps["transfer-long-reid-0"].arguments) == (
+        f"transfer reid --weights w/pretrain/long/backbone.safetensors --data {data}/market1501 --seed 0 --method long --out w/results "
+        "--work-dir w/transfer/long-reid-0 --resume --option a.b=1 --option c=2"
+    )
+    assert steps["transfer-random-reid-0"].needs == ()
+    assert steps["transfer-random-reid-0"].run.world == "market1501"
+
+
+def test_a_task_on_a_universe_of_elsewhere_is_in_its_world(configs, tmp_path):
+    universe = tmp_path / "elsewhere"
+    universe.mkdir()
+    (universe / "universe.json").write_text('{"scale": "small"}')
+    steps = steps_of(configs, tasks={"reid": {"data": str(universe)}})
+    assert {step.run.world for step in steps if step.run} == {"synthped-small"}
+
+
+def test_other_labels_in_the_place_of_the_former_ones_touch_what_reads_them(configs, tmp_path):
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    (labels / "store.json").write_text("one")
+    before = fingerprints(steps_of(configs, **REAL | {"labels": str(labels)}))
+    (labels / "store.json").write_text("another")
+    after = steps_of(configs, **REAL | {"labels": str(labels)})
+    assert changed(before, after) == {"pretrain-long", "transfer-long-reid-0", "report"}
 
 
 def test_labels_are_made_only_where_a_method_reads_them(configs):
@@ -112,6 +166,16 @@ def test_a_config_that_is_not_there_is_named(configs):
         ({"methods": {"../x": {"config": "x.py"}}}, "methods"),
         ({"seeds": ["a"]}, "seeds.0"),
         ({"seeds": []}, "seeds"),
+        ({"seeds": [1, 1]}, "seeds: one stands there twice"),
+        ({"photos": "p"}, "universe and photos contradict each other"),
+        ({"universe": None}, "method CLASP: there is nothing to pre-train on"),
+        ({"universe": None, "photos": "p"}, "task attribute: has no data"),
+        ({"universe": None, "photos": "p", "methods": {"random": {}}}, "photos: nothing is pre-trained on them"),
+        ({"labels": "l", "teacher": "synthclip"}, "labels and teacher contradict each other"),
+        ({"labels": "l", "methods": {"random": {}}}, "labels: no method reads them"),
+        ({"methods": {"random": {"options": ["a=1"]}}}, "method random: has no pre-training"),
+        ({"methods": {"MAE": {"config": "x.py", "options": ["lr"]}}}, "methods.MAE.options.0"),
+        ({"universe": {"scale": "tiny", "seed": 1, "layouts": []}}, "universe.layouts"),
     ],
 )
 def test_a_suite_with_a_fault_names_the_file_and_key(configs, changes, named):

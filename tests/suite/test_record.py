@@ -5,11 +5,23 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from clasp_bench.errors import BenchError, RecordError
 from clasp_bench.suite import record as record_module
-from clasp_bench.suite.record import Metric, RunConfig, Weights, provenance, read_record, read_records, write_record
+from clasp_bench.suite.record import (
+    CURVE_POINTS,
+    Curve,
+    Metric,
+    RunConfig,
+    Weights,
+    provenance,
+    read_record,
+    read_records,
+    write_record,
+)
 from tests.suite.records import a_record
 
 
@@ -96,6 +108,37 @@ def test_an_older_schema_is_migrated(tmp_path, monkeypatch):
     assert read_record(tmp_path / "old.json").method == "CLASP"
 
 
+def test_a_record_of_the_first_schema_reads_with_what_it_did_not_know_unknown(tmp_path):
+    old = json.loads(a_record().model_dump_json()) | {"schema_version": 1}
+    del old["curves"], old["labels"]["digest"]
+    for name in ("cpu_hours", "gpu_hours", "pretrain_cpu_hours", "pretrain_gpu_hours", "forward_flops"):
+        del old["cost"][name]
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    read = read_record(tmp_path / "old.json")
+    assert (read.schema_version, read.curves, read.cost.gpu_hours, read.labels.digest) == (2, {}, None, None)
+    assert read.key == a_record().key
+
+
+@pytest.mark.parametrize(("steps", "values"), [([1, 2], [0.5]), ([2, 1], [0.5, 0.4]), ([1, 1], [0.5, 0.4]), ([], [])])
+def test_a_curve_has_rising_steps_and_a_value_for_each(steps, values):
+    with pytest.raises(ValidationError):
+        Curve(steps=steps, values=values)
+
+
+@given(st.integers(1, 3000))
+def test_a_thinned_curve_keeps_its_ends_and_fits_a_record(length):
+    curve = Curve.thinned(range(length), [0.0] * length)
+    assert (curve.steps[0], curve.steps[-1]) == (0, length - 1)
+    assert len(curve.steps) == min(length, CURVE_POINTS)
+
+
+def test_the_reports_own_json_is_no_foreign_record(tmp_path):
+    write_record(a_record(), tmp_path)
+    (tmp_path / "report.json").write_text("{}")
+    records, skipped = read_records(tmp_path)
+    assert (len(records), skipped) == (1, [])
+
+
 def test_an_older_schema_without_a_migration_is_skipped(tmp_path):
     (tmp_path / "old.json").write_text(json.dumps(json.loads(a_record().model_dump_json()) | {"schema_version": 0}))
     assert "cannot be migrated from schema version 0" in read_records(tmp_path)[1][0]
@@ -138,7 +181,7 @@ def test_provenance_of_a_checkout_tells_the_commit_and_uncommitted_changes(tmp_p
     package = tmp_path / "clasp_bench"
     (package / "suite").mkdir(parents=True)
     source = Path(record_module.__file__).parents[1]
-    for name in ("__init__.py", "errors.py", "files.py", "suite/record.py"):
+    for name in ("__init__.py", "errors.py", "files.py", "hardware.py", "suite/failures.py", "suite/record.py"):
         (package / name).write_bytes((source / name).read_bytes())
 
     def git(*arguments):
@@ -165,7 +208,8 @@ def test_provenance_of_a_checkout_tells_the_commit_and_uncommitted_changes(tmp_p
 
 def test_suite_and_report_do_not_import_torch():
     script = (
-        "import sys, clasp_bench.suite.execute, clasp_bench.report.page, clasp_bench.cli.report, clasp_bench.cli.suite;"
+        "import sys, clasp_bench.suite.execute, clasp_bench.report.page, clasp_bench.report.latex, clasp_bench.report.readme;"
+        "import clasp_bench.cli.report, clasp_bench.cli.compare, clasp_bench.cli.suite;"
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,7 +14,15 @@ SMALL = [
     "default_hooks.checkpoint.interval=2",
     "param_scheduler=[]",
 ]
-SMALL_REID = [*SMALL, "train_dataloader.sampler.people=4", "train_dataloader.sampler.photos=2"]
+OPTIONS = {
+    "reid": [*SMALL, "train_dataloader.sampler.people=4", "train_dataloader.sampler.photos=2"],
+    "detection": [
+        *SMALL,
+        "train_dataloader.batch_size=2",
+        "train_dataloader.dataset.pipeline.2.scale=(128,72)",
+        "test_dataloader.dataset.pipeline.1.scale=(128,72)",
+    ],
+}
 
 
 def person(path, colour, rng):
@@ -43,8 +53,89 @@ def universe(tmp_path_factory):
             person(root / "pa100k/data" / name, label[:3] * 200, rng)  # the first three attributes can be seen
         annotation |= {f"{split}_images_name": cells(names), f"{split}_label": labels}
     savemat(root / "pa100k/annotation.mat", annotation)
+    street_scenes(root, rng)
+    parsed_people(root / "lip", rng)
     (root / "universe.json").write_text('{"scale": "quick", "seed": 1}')
     return root
+
+
+def street_scenes(root, rng):
+    """Pictures of one or two people, who are upright boxes, in COCO's, CrowdHuman's and CityPersons' layouts; a crowd region in each."""
+    for part, numbers in {"train": range(1, 11), "val": range(11, 15)}.items():
+        images, annotations, lines = [], [], []
+        for number in numbers:
+            pixels = rng.integers(60, 120, (72, 128, 3))
+            boxes = [[8 + 60 * place, 10, 24 + int(rng.integers(0, 8)), 56] for place in range(1 + number % 2)]
+            for x, y, w, h in boxes:
+                pixels[y : y + h, x : x + w] = rng.integers(160, 250, 3)
+            for folder in (f"coco/{part}2017", "crowdhuman/Images", f"citypersons/images/{part}"):
+                (root / folder).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels.astype(np.uint8)).save(root / folder / f"{number:012d}.jpg")
+            images.append({"id": number, "file_name": f"{number:012d}.jpg", "width": 128, "height": 72})
+            for place, (x, y, w, h) in enumerate([*boxes, [110, 0, 16, 10]]):
+                crowd = place == len(boxes)
+                joints = [[x + w * (k % 3 + 1) / 4, y + h * (k + 1) / 18, 2] for k in range(17)]
+                annotations.append(
+                    {
+                        "id": 10 * number + place,
+                        "image_id": number,
+                        "category_id": 1,
+                        "iscrowd": int(crowd),
+                        "bbox": [x, y, w, h],
+                        "area": w * h,
+                        "num_keypoints": 0 if crowd else 17,
+                        "keypoints": [0] * 51 if crowd else [value for joint in joints for value in joint],
+                    }
+                )
+            seen = [{"tag": "person", "fbox": box, "vbox": box, "hbox": box, "extra": {}} for box in boxes]
+            left_aside = {"tag": "mask", "fbox": [110, 0, 16, 10], "vbox": [110, 0, 16, 10], "hbox": [110, 0, 16, 10]}
+            lines.append(
+                json.dumps({"ID": f"{number:012d}", "gtboxes": [*seen, left_aside | {"extra": {"ignore": 1}}]})
+            )
+        category = {"id": 1, "name": "person"}
+        content = {"images": images, "annotations": annotations, "categories": [category]}
+        pedestrians = [
+            {key: entry[key] for key in ("id", "image_id", "category_id", "iscrowd", "bbox", "area")}
+            | {"ignore": entry["iscrowd"], "vis_bbox": entry["bbox"], "vis_ratio": 1.0, "height": entry["bbox"][3]}
+            for entry in annotations
+        ]
+        seen = {"images": images, "annotations": pedestrians, "categories": [{"id": 1, "name": "pedestrian"}]}
+        (root / "citypersons/annotations").mkdir(exist_ok=True)
+        (root / f"citypersons/annotations/{part}.json").write_text(json.dumps(seen))
+        (root / "coco/annotations").mkdir(exist_ok=True)
+        (root / f"coco/annotations/person_keypoints_{part}2017.json").write_text(json.dumps(content))
+        (root / f"crowdhuman/annotation_{part}.odgt").write_text("\n".join(lines) + "\n")
+        sizes = {f"{number:012d}": [72, 128] for number in numbers}
+        (root / f"crowdhuman/id_hw_{part}.json").write_text(json.dumps(sizes))
+    found = [
+        {"image_id": entry["image_id"], "category_id": 1, "bbox": entry["bbox"], "score": 0.9}
+        for entry in annotations
+        if not entry["iscrowd"]
+    ]
+    (root / "coco/person_detection_results").mkdir()
+    (root / "coco/person_detection_results" / DETECTIONS).write_text(json.dumps(found))
+
+
+DETECTIONS = "COCO_val2017_detections_AP_H_56_person.json"
+
+
+def parsed_people(root, rng):
+    """Photos in LIP's layout: a hat above a coat, and trousers, each in a colour of its own."""
+    for part, count in {"train": 20, "val": 6}.items():
+        names = [f"{part}{index:03d}" for index in range(count)]
+        for name in names:
+            mask = np.zeros((64, 32), dtype=np.uint8)
+            for label, rows in {1: slice(4, 14), 7: slice(14, 38), 9: slice(38, 60)}.items():
+                mask[rows, 8:24] = label
+            pixels = np.array([[40, 40, 40], [200, 40, 40], [40, 200, 40], [40, 40, 200]])[
+                np.searchsorted([0, 1, 7, 9], mask)
+            ]
+            photo = root / f"TrainVal_images/{part}_images/{name}.jpg"
+            drawn = root / f"TrainVal_parsing_annotations/{part}_segmentations/{name}.png"
+            for path, array in {photo: np.clip(pixels + rng.normal(0, 10, pixels.shape), 0, 255), drawn: mask}.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(array.astype(np.uint8)).save(path)
+        (root / f"{part}_id.txt").write_text("".join(f"{name}\n" for name in names))
 
 
 def cells(texts):

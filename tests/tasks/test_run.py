@@ -8,27 +8,28 @@ from mmengine.runner import Runner
 from clasp_bench.cli import main
 from clasp_bench.engine.contract import load_weights, read_header, save_weights
 from clasp_bench.errors import ConfigError, ContractError, DataError, UnreadableImage
+from clasp_bench.evaluation.attribute import AttributeMetric
 from clasp_bench.models.backbones import CLASPViT
 from clasp_bench.models.transfer import TransferModel
 from clasp_bench.suite.record import read_record
 from clasp_bench.tasks import find_task, task_names
 from clasp_bench.tasks.run import CONFIGS, outline, prepare, record, run
 
-from .conftest import MOE, SMALL, SMALL_REID
+from .conftest import MOE, OPTIONS, SMALL
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def prepare_small(task, weights, universe, **arguments):
-    return prepare(task, weights, data=universe, options=SMALL_REID if task == "reid" else SMALL, **arguments)
+    return prepare(task, weights, data=universe, options=OPTIONS.get(task, SMALL), **arguments)
 
 
 @pytest.mark.parametrize("task", task_names())
 def test_a_task_has_a_config_that_trains_on_train_and_scores_test_by_declared_figures(task):
     found = find_task(task)
     assert (CONFIGS / found.config).is_file()
-    assert next(iter(found.metric.higher_is_better)) in ("mAP", "mA")
-    assert "test" not in found.held_out and found.splits[1] == "test"
+    assert next(iter(found.figures)) in ("mAP", "mA", "AP", "mIoU")
+    assert found.splits[1] not in found.held_out
 
 
 def test_transfer_from_weights_ends_in_a_record_that_says_where_they_came_from(universe, weights, tmp_path):
@@ -41,24 +42,25 @@ def test_transfer_from_weights_ends_in_a_record_that_says_where_they_came_from(u
     assert made.labels.teacher == "synthclip" and made.cost.pretrain_wall_seconds == 12.5
     dense = CLASPViT("nano", (128, 64), 16).layers[-1].ffn
     assert made.cost.parameters - made.cost.activated_parameters == sum(p.numel() for p in dense.parameters())
+    assert made.cost.cpu_hours == pytest.approx(torch.get_num_threads() * made.cost.wall_seconds / 3600, abs=1e-5)
+    assert made.cost.gpu_hours is not None
+    assert made.cost.pretrain_cpu_hours is None  # these weights do not say on how many threads they were made
+    assert made.curves == {} or made.curves["loss"].steps[-1] <= 6
     assert str(universe) not in made.model_dump_json()
 
 
-def test_attribute_transfer_learns_what_can_be_seen(universe, tmp_path):
+def test_attribute_transfer_learns_what_can_be_seen(universe, tmp_path, monkeypatch):
     options = [*SMALL, "train_cfg.max_iters=40", "train_dataloader.batch_size=16"]
     transfer = prepare("attribute", "random", data=universe, options=options)
     positive = []
-    compute = transfer.task.metric.compute_metrics
+    compute = AttributeMetric.compute_metrics
 
     def keep(self, results):
         positive.extend((result["logits"] > 0) == (result["attributes"] > 0.5) for result in results)
         return compute(self, results)
 
-    transfer.task.metric.compute_metrics = keep
-    try:
-        run(transfer, tmp_path / "work", resume=False)
-    finally:
-        transfer.task.metric.compute_metrics = compute
+    monkeypatch.setattr(AttributeMetric, "compute_metrics", keep)
+    run(transfer, tmp_path / "work", resume=False)
     right = torch.stack(positive).float().mean(0)
     assert right[:3].mean() > 0.9 > 0.7 > right[3:].mean()
 
@@ -99,7 +101,7 @@ def test_interrupted_and_resumed_run_gives_the_same_figures(task, universe, weig
 
 def test_frozen_backbone_keeps_its_weights_and_the_head_learns(universe, weights, tmp_path, monkeypatch):
     transfer = prepare_small("reid", weights, universe)
-    transfer.config.model.frozen = True
+    transfer.config.model.backbone.trained = "nothing"
     models = []
     train = Runner.train
     monkeypatch.setattr(Runner, "train", lambda self: models.append(train(self)))
@@ -179,8 +181,22 @@ def test_photo_that_cannot_be_read_ends_the_run_by_name(universe, tmp_path):
 def test_missing_data_and_unknown_task_are_said(tmp_path):
     with pytest.raises(DataError, match=r"nowhere: there is no such folder of data; make one with `clasp-bench synth"):
         prepare("reid", "random", data=tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match="no task 'pose'; the tasks are attribute, reid"):
-        prepare("pose", "random")
+    with pytest.raises(ConfigError, match="no task 'posture'; the tasks are attribute, detection, parsing, pose, reid"):
+        prepare("posture", "random")
+
+
+def test_subset_of_people_or_of_photos_follows_its_settings(universe):
+    part = "train_dataloader.dataset.subset"
+    half = prepare("reid", "random", data=universe, options=[*OPTIONS["reid"], f"{part}.share=0.5"])
+    one = prepare("reid", "random", data=universe, options=[*OPTIONS["reid"], f"{part}.shots=1", f"{part}.seed=3"])
+    assert (half.train_size, half.config.model.head.num_people) == (10, 5)
+    assert (one.train_size, one.config.model.head.num_people) == (10, 10)
+    assert one.protocol == "full fine-tuning on 1 shots a class (seed 3) in train, last checkpoint on test"
+    assert half.dataset == one.dataset and half.identity["config"] != one.identity["config"]
+    few = prepare("attribute", "random", data=universe, options=[*SMALL, f"{part}.shots=2"])
+    assert few.train_size < 48 and few.test_size == 16
+    with pytest.raises(ConfigError, match=r"subset: share=2, .*give a share in"):
+        prepare("attribute", "random", data=universe, options=[*SMALL, f"{part}.share=2"])
 
 
 def test_outline_tells_data_head_schedule_and_time(universe, weights):
@@ -199,12 +215,13 @@ def test_command_writes_a_record_that_can_be_read(universe, tmp_path, monkeypatc
     with pytest.raises(SystemExit) as end:
         command(
             monkeypatch,
-            *("attribute", "--weights", "random", "--data", universe, "--seed", 4),
+            *("attribute", "--weights", "random", "--data", universe, "--seed", 4, "--method", "ablation"),
             *("--out", tmp_path / "results", "--work-dir", tmp_path / "work", *options),
         )
     assert not end.value.code
-    (path,) = (tmp_path / "results/synthped-quick/random/attribute").glob("4-*.json")
+    (path,) = (tmp_path / "results/synthped-quick/ablation/attribute").glob("4-*.json")
     made = read_record(path)
+    assert made.method == "ablation"
     printed = capsys.readouterr().out
     assert f"mA {made.metrics['mA'].value:.2f}" in printed and str(path) in printed.replace("\n", "")
     assert json.loads((tmp_path / "work/run.json").read_text())["seed"] == 4
@@ -218,3 +235,10 @@ def test_command_ends_in_one_sentence_when_the_data_are_wrong(tmp_path, monkeypa
     assert end.value.code == 2
     said = capsys.readouterr().err
     assert "annotation.mat: cannot be read as a MATLAB 5 file" in said and "Traceback" not in said
+
+
+def test_help_names_every_task(monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        command(monkeypatch, "--help")
+    said = capsys.readouterr().out
+    assert all(f"{task} (" in said or f"`{task}`" in said for task in task_names())

@@ -6,6 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
+from clasp_bench.teacher import labeller
+
 SMALL_CLIP = {
     "embed_dim": 32,
     "vision_cfg": {"image_size": 64, "layers": 3, "width": 64, "head_width": 16, "patch_size": 16},
@@ -16,6 +18,13 @@ SMALL_CLIP = {
 @pytest.fixture(autouse=True)
 def small_models(one_thread):
     """The tests' models are too small to share out."""
+
+
+@pytest.fixture(autouse=True)
+def text_cache(tmp_path, monkeypatch):
+    """Text features are kept in the test's own folder."""
+    monkeypatch.setattr(labeller, "TEXT_CACHE", tmp_path / "texts")
+    return tmp_path / "texts"
 
 
 @pytest.fixture

@@ -59,6 +59,30 @@ def test_absent_weights_say_which_file_to_put_where(tmp_path, monkeypatch):
     assert f"at {tmp_path}/ViT-B-16-openai.safetensors" in sentence
 
 
+def test_weights_are_fetched_only_when_asked_for(tmp_path, monkeypatch, small_architecture, clip_model):
+    save_file(clip_model.state_dict(), tmp_path / "w.safetensors")
+    fetched = []
+    monkeypatch.setattr(clip, "WEIGHTS", tmp_path / "teachers")
+    monkeypatch.setattr(clip, "get_pretrained_cfg", lambda model, tag: {"url": "https://example.org/w.pt"})
+    monkeypatch.setattr(clip, "download_pretrained", lambda known: fetched.append(known) or tmp_path / "w.safetensors")
+    with pytest.raises(
+        DataError, match=r"nothing is downloaded unless --download is given; put https://example\.org/w\.pt"
+    ):
+        load_teacher(f"{small_architecture}:tag")
+    assert not fetched
+    assert load_teacher(f"{small_architecture}:tag", download=True).fingerprint == clip.fingerprint(clip_model)
+    assert fetched == [{"url": "https://example.org/w.pt"}]
+
+    def offline(known):
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(clip, "download_pretrained", offline)
+    with pytest.raises(
+        DataError, match=r"cannot be downloaded \(no route to host\); put https://example\.org/w\.pt at"
+    ):
+        load_teacher(f"{small_architecture}:tag", download=True)
+
+
 @pytest.mark.parametrize(
     ("spec", "said"),
     [

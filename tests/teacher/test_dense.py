@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from clasp_bench.errors import ConfigError
-from clasp_bench.teacher.dense import SURGERY, DenseTower
+from clasp_bench.teacher.dense import SURGERY, DenseTower, _mend_outliers, pamr, slide
 
 GRID = (4, 4)
 
@@ -21,7 +21,9 @@ def image():
 @torch.no_grad()
 def test_pooled_feature_is_encode_image_whatever_the_surgery(clip_model, image, surgery):
     pooled, patches = DenseTower(clip_model.visual, surgery)(image)
-    assert torch.equal(pooled, clip_model.encode_image(image))
+    if surgery == "none":
+        assert torch.equal(pooled, clip_model.encode_image(image))
+    assert torch.allclose(pooled, clip_model.encode_image(image), atol=1e-5)
     assert patches.shape == (3, *GRID, 32)
 
 
@@ -44,36 +46,46 @@ def test_other_input_sizes_interpolate_the_position_embeddings(clip_model):
     assert torch.allclose(constant._position((8, 4))[1:], own[1].expand(32, -1), atol=1e-6)
 
 
+def heads_of(block, tokens):
+    """Queries, keys and values of one image's tokens, a list of (L, C / H) triples, one a head."""
+    projected = block.ln_1(tokens) @ block.attn.in_proj_weight.T + block.attn.in_proj_bias
+    q, k, v = (t.chunk(block.attn.num_heads, dim=-1) for t in projected.chunk(3, dim=-1))
+    return list(zip(q, k, v, strict=True))
+
+
+def alike(t):
+    """softmax(t t^T / sqrt(d))."""
+    return (t @ t.T / math.sqrt(t.shape[-1])).softmax(-1)
+
+
 def by_hand(model, image, surgery):
     """Patch features from the published equation, one image and one head at a time."""
     visual = model.visual
     x = visual._embeds(image)
-    for block in visual.transformer.resblocks[:-1]:
-        x = block(x)
-    last = visual.transformer.resblocks[-1]
-    heads, width = last.attn.num_heads, x.shape[-1]
-    rows = []
-    for tokens in x:
-        q, k, v = (last.ln_1(tokens) @ last.attn.in_proj_weight.T + last.attn.in_proj_bias).split(width, dim=-1)
-        out = []
-        for h in range(heads):
-            s = slice(h * width // heads, (h + 1) * width // heads)
-            qh, kh, vh = q[:, s], k[:, s], v[:, s]
-            root = math.sqrt(qh.shape[-1])
-            if surgery == "maskclip":
-                out.append(vh)
-            elif surgery == "clearclip":
-                out.append((qh @ qh.T / root).softmax(-1) @ vh)
-            elif surgery == "sclip":
-                out.append(((qh @ qh.T / root).softmax(-1) + (kh @ kh.T / root).softmax(-1)) @ vh)
-            else:
-                near = torch.zeros(17, 17)
-                for i in range(16):
-                    for j in range(16):
-                        distance = (i // 4 - j // 4) ** 2 + (i % 4 - j % 4) ** 2
-                        near[i + 1, j + 1] = math.exp(-distance / (2 * 5.0**2))
-                out.append((kh @ kh.T / root + near).softmax(-1) @ vh)
-        y = last.attn.out_proj(torch.cat(out, dim=-1))
+    first, *tail = visual.transformer.resblocks
+    inputs = [first(x)]
+    for block in tail[:-1]:
+        inputs.append(block(inputs[-1]))
+    last, rows = tail[-1], []
+    near = torch.zeros(17, 17)
+    for i in range(16):
+        for j in range(16):
+            near[i + 1, j + 1] = math.exp(-((i // 4 - j // 4) ** 2 + (i % 4 - j % 4) ** 2) / (2 * 5.0**2))
+    for number, tokens in enumerate(inputs[-1]):
+        heads = heads_of(last, tokens)
+        mixed = {
+            "maskclip": lambda q, k, v: v,
+            "clearclip": lambda q, k, v: alike(q) @ v,
+            "sclip": lambda q, k, v: (alike(q) + alike(k)) @ v,
+            "naclip": lambda q, k, v: (k @ k.T / math.sqrt(k.shape[-1]) + near).softmax(-1) @ v,
+        }
+        if surgery == "clip-surgery":
+            y = inputs[0][number].clone()
+            for block, entering in zip(tail, inputs, strict=True):
+                paths = [alike(v) @ v for _, _, v in heads_of(block, entering[number])]
+                y += block.attn.out_proj(torch.cat(paths, dim=-1))
+        else:
+            y = last.attn.out_proj(torch.cat([mixed[surgery](*head) for head in heads], dim=-1))
         if surgery == "sclip":
             y = tokens + y
             y = y + last.mlp(last.ln_2(y))
@@ -81,7 +93,7 @@ def by_hand(model, image, surgery):
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize("surgery", ["maskclip", "sclip", "clearclip", "naclip"])
+@pytest.mark.parametrize("surgery", ["maskclip", "clip-surgery", "sclip", "clearclip", "naclip"])
 @torch.no_grad()
 def test_surgery_follows_its_equation(clip_model, image, surgery):
     _, patches = DenseTower(clip_model.visual, surgery)(image)
@@ -89,6 +101,64 @@ def test_surgery_follows_its_equation(clip_model, image, surgery):
     assert torch.allclose(patches.flatten(1, 2), expected, atol=1e-5)
     plain = DenseTower(clip_model.visual, "none")(image)[1].flatten(1, 2)
     assert F.cosine_similarity(patches.flatten(1, 2), plain, dim=-1).max() < 0.999
+
+
+def test_an_outlier_patch_becomes_the_mean_of_its_neighbours():
+    common = torch.randn(8, generator=torch.Generator().manual_seed(0))
+    tokens = common + 0.01 * torch.randn(2, 16, 8, generator=torch.Generator().manual_seed(1))
+    tokens[1, 5] = -common  # row 1, column 1 of the grid
+    mended = _mend_outliers(tokens, GRID)
+    neighbours = [0, 1, 2, 4, 6, 8, 9, 10]
+    assert torch.allclose(mended[1, 5], tokens[1, neighbours].mean(dim=0), atol=1e-6)
+    assert ((mended != tokens).any(dim=-1).sum(dim=1) == 1).all()  # 5 % of 16 patches
+
+
+@torch.no_grad()
+def test_sc_clip_averages_over_patches_alike_halfway(clip_model):
+    """A picture of two halves: patches of a half see each other's features, whatever outliers were mended."""
+    noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+    halves = torch.cat([torch.ones(1, 3, 32, 64), -torch.ones(1, 3, 32, 64)], dim=2) * 3 + noise
+    spread = {}
+    for surgery in ("sc-clip", "clearclip"):
+        _, patches = DenseTower(clip_model.visual, surgery)(halves)
+        patches = F.normalize(patches[0], dim=-1)
+        assert patches.isfinite().all()
+        spread[surgery] = 1 - (patches[:2].flatten(0, 1) @ patches[:2].flatten(0, 1).T).mean()
+    assert spread["sc-clip"] < spread["clearclip"]
+
+
+@torch.no_grad()
+def test_one_window_of_the_whole_image_is_the_image(clip_model, image):
+    tower = DenseTower(clip_model.visual, "naclip")
+    whole = F.normalize(tower(image)[1], dim=-1)
+    assert torch.allclose(slide(tower, image, GRID, (2, 2)), whole, atol=1e-6)
+
+
+@torch.no_grad()
+def test_windows_cover_every_patch_and_are_averaged(clip_model):
+    tower = DenseTower(clip_model.visual, "naclip")
+    wide = torch.randn(2, 3, 64, 112, generator=torch.Generator().manual_seed(3))  # 4 x 7 patches
+    left, middle, right = (
+        F.normalize(tower(wide[..., start * 16 : start * 16 + 64])[1], dim=-1) for start in (0, 2, 3)
+    )
+    found = slide(tower, wide, (4, 4), (2, 2))
+    assert torch.allclose(found[:, :, 0], left[:, :, 0], atol=1e-6)
+    assert torch.allclose(found[:, :, 2], (left[:, :, 2] + middle[:, :, 0]) / 2, atol=1e-6)
+    assert torch.allclose(found[:, :, 3], (left[:, :, 3] + middle[:, :, 1] + right[:, :, 0]) / 3, atol=1e-6)
+    assert torch.allclose(found[:, :, 6], right[:, :, 3], atol=1e-6)
+
+
+def test_refinement_follows_colour_and_keeps_what_sums_to_one():
+    colour = torch.zeros(1, 3, 4, 4)
+    colour[..., 2:] = 1
+    probability = torch.full((1, 4, 4, 2), 0.5)
+    probability[0, :, :2] = torch.tensor([0.9, 0.1])
+    probability[0, 1, 1] = torch.tensor([0.2, 0.8])  # one wrong cell on the dark side
+    refined = pamr(probability, colour, 5)
+    assert torch.allclose(refined.sum(dim=-1), torch.ones(1, 4, 4), atol=1e-5)
+    assert refined[0, 1, 1, 0] > 0.6
+    assert torch.allclose(refined[0, :, 2:], probability[0, :, 2:], atol=0.02)
+    assert torch.equal(pamr(probability, colour, 0), probability)
 
 
 def test_unknown_surgery_names_the_known_ones(clip_model):

@@ -10,7 +10,8 @@ from clasp_bench.data.images import list_images
 from clasp_bench.errors import BenchError, LabelMismatch
 from clasp_bench.teacher import LabelStore, load_vocabulary
 from clasp_bench.teacher.clip import SYNTHCLIP, load_teacher
-from clasp_bench.teacher.labeller import Labeller, Settings, label_folder
+from clasp_bench.teacher.labeller import Labeller, Settings
+from clasp_bench.teacher.labelling import label_folder
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_dry_run_says_what_would_happen_and_writes_nothing(photos, tmp_path):
 
 
 def test_evaluating_without_truth_is_told(photos, tmp_path):
-    with pytest.raises(BenchError, match=r"no truth\.jsonl there or above"):
+    with pytest.raises(BenchError, match=r"no universe there or above"):
         run(photos, "--out", tmp_path / "labels", "--evaluate")
 
 

@@ -1,4 +1,4 @@
-"""The recipe of SynthCLIP: words fit what they say, boxes follow their pixels, and a training that was stopped ends in the same weights."""
+"""The recipe of SynthCLIP: words fit what they say, traces follow their pixels, and a training that was stopped ends in the same weights."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from clasp_bench.teacher.evaluate import Scene
 from clasp_bench.teacher.synthclip import train as recipe
 from clasp_bench.teacher.synthclip.phrases import IMAGE_PHRASES, REGION_PHRASES
 
-SMALL = recipe.Recipe(steps=4, batch=4, regions=3, warmup=2)
+SMALL = recipe.Recipe(steps=4, paraphrase_steps=1, batch=4, regions=3, warmup=2)
 
 
 @pytest.fixture(scope="module")
@@ -82,28 +82,42 @@ def test_texts_are_encoded_as_by_open_clip():
         assert torch.allclose(recipe.encode_texts(training.model, tokens), expected, atol=1e-5)
 
 
-def test_a_box_weighs_patches_by_their_overlap():
-    weights = recipe.box_weights(torch.tensor([[8.0, 0.0, 24.0, 12.0]])).view(16, 8)
+def test_a_trace_weighs_patches_by_its_points_and_loses_those_outside():
+    trace = torch.tensor(
+        [[1.0, 1.0], [1.0, 7.0], [9.0, 9.0], [127.0, 63.0], [-1.0, 4.0], [4.0, 64.0], [4.0, 1.0], [4.0, 1.0]]
+    )
+    weights = recipe.trace_weights(trace[None])[0].view(16, 8)
     expected = torch.zeros(16, 8)
-    expected[1:3, 0], expected[1:3, 1] = 1 / 3, 1 / 6
-    assert torch.allclose(weights, expected)
+    expected[0, 0], expected[1, 1], expected[15, 7] = 4 / 8, 1 / 8, 1 / 8
+    assert torch.equal(weights, expected)
 
 
-def test_boxes_follow_their_pixels_through_augmentation(scenes):
+def test_a_steady_hand_stays_in_a_convex_region():
+    inside = np.zeros((128, 64), bool)
+    inside[20:60, 10:30] = True
+    rng = np.random.default_rng(0)
+    points = np.stack([recipe._trace(inside, 0.0, rng) for _ in range(50)])
+    assert inside[tuple(points.astype(int).reshape(-1, 2).T)].all()
+    assert points.reshape(-1, 2).std(axis=0).min() > 2  # they go everywhere in it
+
+
+def test_traces_follow_their_pixels_through_augmentation(scenes):
     album = recipe.Album(scenes)
     rng = np.random.default_rng(3)
+    head = recipe.REGION_CLASSES[0]
+    seen = 0
     for _ in range(4):
         batch = recipe.draw_batch(album, dataclasses.replace(SMALL, batch=6), rng)
-        faces = np.stack(
-            [album.boxes[np.flatnonzero((album.images == image).all((1, 2, 3)))[0], [0]] for image in batch.images]
-        )
-        images, boxes = recipe.augment(dataclasses.replace(batch, boxes=faces), rng)
-        for image, (top, left, bottom, right) in zip(images, boxes[:, 0], strict=True):
-            inside = image[
-                max(0, round(top.item()) + 2) : round(bottom.item()) - 2,
-                max(0, round(left.item()) + 2) : round(right.item()) - 2,
-            ]
-            assert inside.numel() == 0 or inside.min() > 150
+        masks = [album.masks[np.flatnonzero((album.images == image).all((1, 2, 3)))[0]] for image in batch.images]
+        traces = np.stack([recipe._trace(head[mask], 0.0, rng)[None] for mask in masks]).astype(np.float32)
+        images, moved = recipe.augment(dataclasses.replace(batch, traces=traces), rng)
+        for image, points in zip(images, moved[:, 0].floor().long(), strict=True):
+            points = points[((points >= 1) & (points < torch.tensor(recipe.SIZE) - 1)).all(dim=1)]
+            seen += len(points)
+            assert (
+                image[points[:, 0], points[:, 1]].amax(dim=1) > 120
+            ).all()  # a head is white, what is around it dark
+    assert seen > 100
 
 
 def test_every_attribute_of_the_vocabulary_has_words_in_the_recipe():

@@ -1,11 +1,13 @@
 """Vocabularies: the shipped one fits its sources, and a wrong one is told where it is wrong."""
 
+import numpy as np
 import pytest
 import yaml
 
 from clasp_bench.data.synthped.labels import ATTRIBUTES, LIP_CLASSES
 from clasp_bench.errors import ConfigError
 from clasp_bench.teacher import load_vocabulary
+from clasp_bench.teacher.attribute_names import DATASETS
 from clasp_bench.teacher.vocabulary import SHIPPED
 
 
@@ -41,11 +43,64 @@ def changed(tmp_path, change):
         ),
         (lambda v: v["parts"]["feet"].pop("share"), "parts: 'feet' has no share while other parts have one"),
         (lambda v: v.pop("parts"), "parts: Field required"),
+        (lambda v: v["parts"]["feet"].update(rows=[0.9, 0.1]), "top above bottom"),
+        (lambda v: v["attributes"]["hat"]["hat"].update(names={"coco": ["x"]}), "the data set 'coco' is not known"),
+        (lambda v: v["attributes"]["hat"]["hat"].update(names={"peta": ["Hat"]}), "peta has no attribute 'Hat'"),
+        (
+            lambda v: [entry.update(share=0.6) for entry in v["attributes"]["hat"].values()],
+            "shares of group 'hat' add up to more than 1",
+        ),
     ],
 )
 def test_a_wrong_vocabulary_names_file_and_key(tmp_path, change, said):
     with pytest.raises(ConfigError, match=rf"mine\.yaml: .*{said}"):
         load_vocabulary(changed(tmp_path, change))
+
+
+@pytest.mark.parametrize("name", ["person", "person-coarse", "person-fine"])
+def test_every_shipped_vocabulary_is_whole(name):
+    words = load_vocabulary(name)
+    assert words.name == name
+    classes = [name for part in words.parts.values() for name in part.lip]
+    assert sorted(classes) == sorted(LIP_CLASSES)
+    assert sum(part.share for part in words.parts.values()) == pytest.approx(1, abs=0.02)
+    sums = np.add.reduceat(words.attribute_shares, np.cumsum([0, *map(len, words.attributes.values())])[:-1])
+    assert np.allclose(sums, 1)
+
+
+def test_the_fine_vocabulary_knows_every_attribute_of_three_data_sets():
+    words = load_vocabulary("person-fine")
+    for dataset, names in DATASETS.items():
+        assert set(words.names_of(dataset)) == set(names), dataset
+    assert words.names_of("peta")["accessoryHat"] == [("hat", "hat")]
+    assert ("lower garment", "jeans") in words.names_of("pa100k")["Trousers"]
+    assert [len(DATASETS[name]) for name in ("pa100k", "peta", "rapv2")] == [26, 35, 54]
+
+
+def test_a_vocabulary_that_extends_another_says_only_what_differs(tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "extends: person\nname: mine\nattributes:\n  hat: null\n"
+        "  gender: {man: {phrases: [a man]}, woman: {phrases: [a woman], share: 0.25}}\n"
+    )
+    (tmp_path / "mine-too.yaml").write_text("extends: mine.yaml\nname: mine-too\npart_templates: ['{} there']\n")
+    mine, too, person = (
+        load_vocabulary(name) for name in (tmp_path / "mine.yaml", tmp_path / "mine-too.yaml", "person")
+    )
+    assert mine.parts == person.parts
+    assert set(person.attributes) - set(mine.attributes) == {"hat"}
+    assert mine.attribute_shares[:2] == [0.75, 0.25]
+    assert too.attributes == mine.attributes
+    assert too.part_templates == ["{} there"]
+    (tmp_path / "mine.yaml").write_text("extends: mine-too.yaml\n")
+    with pytest.raises(ConfigError, match="extends: goes round in a circle"):
+        load_vocabulary(tmp_path / "mine.yaml")
+
+
+def test_digest_is_of_what_changes_labels(tmp_path):
+    described = load_vocabulary(changed(tmp_path, lambda v: v["parts"]["head"].update(lip=["Hat"])))
+    assert described.digest == load_vocabulary().digest
+    moved = load_vocabulary(changed(tmp_path, lambda v: v["parts"]["head"].update(rows=[0.0, 0.3])))
+    assert moved.digest != load_vocabulary().digest
 
 
 def test_digest_changes_with_a_phrase(tmp_path):

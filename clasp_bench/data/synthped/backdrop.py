@@ -45,13 +45,24 @@ def _ground(n, x, y, out):
         line = u - np.floor(u) < 0.03 or v - np.floor(v) < 0.03
         _mix(out, a, b, (0.0 if even else 0.55) if not line else 0.9)
         out *= 0.9 + 0.15 * broad
-    else:
+    elif kind == 4:
         row = np.floor(y / (0.14 * s))
         u = x / (0.18 * s) + 0.5 * (row % 2)
         v = y / (0.14 * s)
         d = max(abs(u - np.floor(u) - 0.5), abs(v - row - 0.5))
         _mix(out, a, b, 1.0 if d > 0.42 else 0.0)
         out *= 0.65 + 0.5 * noise(np.floor(u) * 2.3 + phase, row * 1.7, 2.0) + 0.15 * rough
+    elif kind == 5:  # boards, nailed end to end
+        row = np.floor(y / (0.16 * s))
+        u = x / 2.4 + 0.37 * row
+        gap = y / (0.16 * s) - row < 0.09 or u - np.floor(u) < 0.006
+        grain = noise(x * 3 + phase, y * 70, row)
+        _mix(out, a, b, 0.9 if gap else 0.35 * grain)
+        out *= 0.72 + 0.5 * noise(np.floor(u) * 1.9 + phase, row * 2.7, 6.0)
+    else:  # gravel
+        stones = noise(x * 80 + phase, y * 80, 5.0)
+        _mix(out, a, b, 0.7 * min(1.0, max(0.0, 2.0 * stones - 0.6)))
+        out *= 0.65 + 0.35 * broad + 0.2 * rough
 
 
 @nb.njit(cache=True)
@@ -100,12 +111,26 @@ def _wall(n, x, z, out):
             _mix(out, accent, b, 0.15)
             if abs(across - 0.25 * bay - 0.55) > 0.48 or z > 2.05:
                 out *= 0.5
-    else:
+    elif kind == 5:
         row = z / (0.11 * s)
         _mix(out, a, b, 0.5 if row - np.floor(row) < 0.3 else 0.0)
         if across < 0.25:
             _mix(out, accent, b, 0.4)
         out *= 0.85 + 0.25 * broad
+    elif kind == 6:  # rough stone in courses of unlike heights, with a coping
+        course = z / (0.34 * s) + 0.18 * np.sin(5.1 * np.floor(z / (0.34 * s)) + phase)
+        row = np.floor(course)
+        u = x / (0.55 * s) + 0.41 * row + 0.35 * noise(np.floor(x / (0.55 * s)) + phase, row, 3.0)
+        joint = u - np.floor(u) < 0.06 or course - row < 0.09
+        _mix(out, a, b, 0.85 if joint else 0.0)
+        out *= 0.55 + 0.55 * noise(np.floor(u) * 2.1 + phase, row * 1.7, 8.0) + 0.3 * noise(x * 14, z * 14, phase)
+    else:  # a fence of bars on a plinth before shrubs far behind
+        behind = noise(x * 1.6 + phase, z * 1.6, 6.0)
+        _mix(out, b, accent, min(1.0, max(0.0, 2.0 * behind - 0.9)))
+        out *= 0.5 + 0.8 * noise(x * 5 + phase, z * 5, 2.0)
+        bar = (x / (0.15 * s)) % 1.0 < 0.17 or across < 0.09
+        if z < 0.38 or (z < 2.0 and bar) or 1.82 < z < 1.9 or 0.55 < z < 0.62:
+            _mix(out, a, b, 0.05)
     if z < 0.12:
         out *= 0.6
 

@@ -7,9 +7,12 @@ from clasp_bench.data.synthped.labels import ATTRIBUTES
 from clasp_bench.data.synthped.texture import Shown
 from clasp_bench.data.synthped.wardrobe import Garment, Person
 
-# Smallest share of a picture's samples at which a thing counts as seen (0.0015 is 12 pixels of 128 x 64).
+# Smallest share of a picture's samples at which a thing counts as seen (0.0015 is 12 pixels of 128 x 64). Glasses are small by
+# nature; a parcel's corners beside a back and a stripe in a fold would tell nobody what they are.
 SEEN = 0.0015
-SEEN_GLASSES = 0.0006
+SEEN_GLASSES = 0.0008
+SEEN_HELD = 0.004
+SEEN_PATTERN = 0.003
 _AGE = {"child": "AgeLess18", "adult": "Age18-60", "senior": "AgeOver60"}
 _UPPER_PATTERN = {"stripes": "UpperStride", "logo": "UpperLogo", "plaid": "UpperPlaid", "splice": "UpperSplice"}
 _LOWER = {"trousers": "Trousers", "jeans": "Trousers", "shorts": "Shorts", "skirt": "Skirt&Dress"}
@@ -34,25 +37,47 @@ def attributes(person: Person, view: str, shown: np.ndarray, samples: int) -> li
     if area[labels.GLASSES] > SEEN_GLASSES:
         given.add("Glasses")
     given |= {name for name, label in _BAGS if area[label] > SEEN}
-    if area[labels.HELD] > SEEN:
+    if area[labels.HELD] > SEEN_HELD:
         given.add("HoldObjectsInFront")
     outer = person.coat or person.upper
-    given.add("ShortSleeve" if outer.sleeve == "short" else "LongSleeve")
     outer_labels = [labels.COAT] if person.coat else [labels.UPPER, labels.DRESS]
-    if outer.pattern in _UPPER_PATTERN and share[outer_labels, Shown.PATTERN].sum() > SEEN:
+    if area[outer_labels].sum() > SEEN:
+        given.add("LongSleeve" if outer.sleeve == "long" else "ShortSleeve")
+        if person.coat:
+            given.add("LongCoat")
+    least = SEEN if outer.pattern == "logo" else SEEN_PATTERN
+    if outer.pattern in _UPPER_PATTERN and share[outer_labels, Shown.PATTERN].sum() > least:
         given.add(_UPPER_PATTERN[outer.pattern])
-    if person.coat:
-        given.add("LongCoat")
     lower = person.lower
     if lower is not None and area[[labels.PANTS, labels.SKIRT]].sum() > SEEN:
         given.add(_LOWER[lower.kind])
-        if lower.pattern != "plain" and share[[labels.PANTS, labels.SKIRT], Shown.PATTERN].sum() > SEEN:
+        if lower.pattern != "plain" and share[[labels.PANTS, labels.SKIRT], Shown.PATTERN].sum() > SEEN_PATTERN:
             given.add("LowerStripe" if lower.pattern == "stripe" else "LowerPattern")
     if lower is None and area[labels.DRESS] > SEEN:
         given.add("Skirt&Dress")
-    if person.shoes.kind == "boots" and area[[labels.LEFT_SHOE, labels.RIGHT_SHOE]].sum() > SEEN:
+    if person.shoes.kind == "boots" and share[[labels.LEFT_SHOE, labels.RIGHT_SHOE], Shown.PATTERN].sum() > SEEN:
         given.add("boots")
     return [int(name in given) for name in ATTRIBUTES]
+
+
+_WHO = {
+    "child": (("girl", "young girl", "schoolgirl"), ("boy", "young boy", "schoolboy")),
+    "adult": (("woman", "lady", "female pedestrian"), ("man", "guy", "male pedestrian")),
+    "senior": (("elderly woman", "old lady", "old woman"), ("elderly man", "old man", "old gentleman")),
+}  # by female, then male; the first is the plain word
+_DOING = {
+    "walk": ("walking", "walks along", "strides ahead"), "run": ("running", "runs", "jogs along"),
+    "stand": ("standing", "stands still", "waits"), "carry": ("with both arms in front", "holds something before the body",
+                                                             "carries a load in both arms"),
+    "phone": ("using a phone", "holds a phone", "is on the phone"), "sit": ("sitting", "sits on a block", "is seated"),
+    "lean": ("leaning back", "leans back", "leans against something behind"),
+}  # fmt: skip
+_SEEN_FROM = {
+    "Front": ("from the front", "facing the camera", "turned towards us"), "Side": ("from the side", "in profile", "turned to the side"),
+    "Back": ("from behind", "with the back to the camera", "turned away from us"),
+}  # fmt: skip
+_HAIR = {"short": "short", "cropped": "cropped", "bob": "chin-length", "long": "long", "curly": "curly"}
+_PLURAL = ("trousers", "shorts", "jeans", "boots", "shoes", "glasses", "sunglasses")
 
 
 def _garment_words(garment: Garment) -> str:
@@ -68,44 +93,89 @@ def _garment_words(garment: Garment) -> str:
 
 
 def _article(words: str) -> str:
-    return words if words.split()[-1] in ("trousers", "shorts", "jeans", "boots", "shoes") else f"a {words}"
+    if words.split()[-1] in _PLURAL:
+        return words
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
-def caption(person: Person, set_attributes: list[int], pose: str) -> str:
-    """One sentence about what can be seen."""
-    given = {name for name, value in zip(ATTRIBUTES, set_attributes, strict=True) if value}
-    who = {"child": ("girl", "boy"), "adult": ("woman", "man"), "senior": ("elderly woman", "elderly man")}[person.age][
-        not person.female
-    ]
-    hair = "bald" if person.hair == "bald" else f"with {person.hair_colour} {person.hair} hair"
-    worn = [_garment_words(person.coat or person.upper).replace("long coat", "coat")]
-    if person.coat:
-        worn[0] = worn[0].replace("coat", "long coat")
+def _list(words: list[str]) -> str:
+    return ", ".join(words[:-1]) + f" and {words[-1]}" if len(words) > 1 else words[0]
+
+
+def _hair_words(person: Person) -> str:
+    if person.hair == "bald":
+        return "a bald head"
+    if person.hair == "balding":
+        return f"a bald crown with {person.hair_colour} hair around it"
+    if person.hair in ("ponytail", "bun"):
+        return f"{_article(person.hair_colour)} {person.hair}"
+    return f"{_HAIR[person.hair]} {person.hair_colour} hair"
+
+
+def _worn(person: Person, given: set[str]) -> list[str]:
+    """What is seen on the body, from top to bottom."""
+    outer = person.coat or person.upper
+    top = _garment_words(outer).replace("coat", "long coat")
+    if outer.sleeve == "none":
+        top = f"sleeveless {top}"
+    elif outer.kind in ("shirt", "dress"):
+        top = f"{outer.sleeve}-sleeved {top}"
+    worn = [_article(top)]
     if person.lower is not None and given & {"Trousers", "Shorts", "Skirt&Dress"}:
         worn.append(_article(_garment_words(person.lower)))
-    worn[0] = _article(worn[0])
     if "boots" in given:
         worn.append(f"{person.shoes.colours[0]} boots")
     if "Hat" in given:
-        worn.append(f"a {person.hat.colours[0]} {person.hat.kind}")
+        worn.append(_article(f"{person.hat.colours[0]} {person.hat.kind}"))
     if "Glasses" in given:
         worn.append(person.glasses)
+    return worn
+
+
+def _carried(person: Person, given: set[str]) -> list[str]:
     carried = [
-        f"a {person.bags[kind].colours[0]} {kind}"
+        _article(f"{person.bags[kind].colours[0]} {kind}")
         for kind, name in (("backpack", "Backpack"), ("shoulder bag", "ShoulderBag"), ("handbag", "HandBag"))
         if name in given
     ]
     if "HoldObjectsInFront" in given:
-        carried.append(f"a {person.held.colours[0]} {person.held.kind}")
-    seen = {"Front": "from the front", "Side": "from the side", "Back": "from behind"}[
-        next(v for v in ("Front", "Side", "Back") if v in given)
-    ]
-    article = "an" if who.startswith("e") else "a"
-    listing = ", ".join(worn[:-1]) + f" and {worn[-1]}" if len(worn) > 1 else worn[0]
-    text = f"{article} {who} {hair} wearing {listing}"
-    if carried:
-        text += f", carrying {' and '.join(carried)}"
-    return f"{text}, {'walking' if pose == 'walk' else 'standing'}, seen {seen}"
+        carried.append(_article(f"{person.held.colours[0]} {person.held.kind}"))
+    return carried
+
+
+def caption(person: Person, set_attributes: list[int], pose: str) -> str:
+    """One plain sentence about what can be seen: who, hair, clothes, things, pose and side."""
+    given = {name for name, value in zip(ATTRIBUTES, set_attributes, strict=True) if value}
+    who = _WHO[person.age][not person.female][0]
+    view = next(view for view in _SEEN_FROM if view in given)
+    text = f"{_article(who)} with {_hair_words(person)} wearing {_list(_worn(person, given))}"
+    if carried := _carried(person, given):
+        text += f", carrying {_list(carried)}"
+    return f"{text}, {_DOING[pose][0]}, seen {_SEEN_FROM[view][0]}"
+
+
+def captions(person: Person, set_attributes: list[int], pose: str, rng: np.random.Generator) -> tuple[str, str]:
+    """Two sentences, as CUHK-PEDES has two a picture: `caption`, and one whose words and order `rng` chooses."""
+    given = {name for name, value in zip(ATTRIBUTES, set_attributes, strict=True) if value}
+
+    def pick(words):
+        return words[rng.integers(len(words))]
+
+    who, view = pick(_WHO[person.age][not person.female]), next(view for view in _SEEN_FROM if view in given)
+    she = "she" if person.female else "he"
+    hair, worn, doing = _hair_words(person), _list(_worn(person, given)), pick(_DOING[pose][1:])
+    seen = pick(_SEEN_FROM[view][1:])
+    text = pick((
+        f"the {who} {seen} has {hair} and wears {worn}; {she} {doing}",
+        f"{_article(who)} {doing}, {seen}, dressed in {worn}; {she} has {hair}",
+        f"dressed in {worn}, {_article(who)} with {hair} {doing}, {seen}",
+        f"we see {_article(who)} {seen}: {she} has {hair}, wears {worn} and {doing}",
+    ))  # fmt: skip
+    if carried := _carried(person, given):
+        text += pick(
+            (f", with {_list(carried)}", f" and has {_list(carried)} along", f"; {she} carries {_list(carried)}")
+        )
+    return caption(person, set_attributes, pose), text
 
 
 def wardrobe_record(person: Person) -> dict:
@@ -125,5 +195,5 @@ def wardrobe_record(person: Person) -> dict:
         "age": person.age, "female": person.female, "hair": person.hair, "hair_colour": person.hair_colour, "beard": person.beard,
         "upper": plain(person.upper), "coat": plain(person.coat), "lower": plain(person.lower), "shoes": plain(person.shoes),
         "hat": plain(person.hat), "glasses": person.glasses, "bags": {kind: plain(bag) for kind, bag in person.bags.items()},
-        "held": plain(person.held),
+        "held": plain(person.held), "socks": plain(person.socks), "scarf": plain(person.scarf), "gloves": plain(person.gloves),
     }  # fmt: skip

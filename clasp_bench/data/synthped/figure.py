@@ -10,26 +10,20 @@ from dataclasses import dataclass, field
 import numba as nb
 import numpy as np
 
-from clasp_bench.data.synthped import labels
-from clasp_bench.data.synthped.body import HEAD, LEFT_ARM, LEFT_LEG, RIGHT_LEG, TORSO, Body, BodyModel, skin
-from clasp_bench.data.synthped.mesh import (
-    Solid,
-    box,
-    cut,
-    edges_of,
-    ellipsoid,
-    grid_faces,
-    lathe,
-    rounded_box,
-    smooth,
-    tube,
-    vertex_normals,
-)
+from clasp_bench.data.synthped import labels, things
+from clasp_bench.data.synthped.body import HEAD, LEFT_ARM, LEFT_LEG, RIGHT_ARM, RIGHT_LEG, TORSO, Body, BodyModel, skin
+from clasp_bench.data.synthped.joints import joints_of
+from clasp_bench.data.synthped.mesh import Solid, box, cut, grid_faces, neighbours, smooth, vertex_normals
 from clasp_bench.data.synthped.pose import Pose, bone_rotations
-from clasp_bench.data.synthped.texture import Material, Pattern
+from clasp_bench.data.synthped.texture import Material, Pattern, Trim
 from clasp_bench.data.synthped.wardrobe import SLEEVES, Garment, Person, linear
 
 SKIRT_COLUMNS, SKIRT_ROWS = 48, 14
+PROPS = ((128, 126, 120), (122, 88, 56), (74, 84, 78))  # stone, wood, painted steel
+COLLARS = {"t-shirt": 0.004, "shirt": 0.030, "sweater": 0.010, "jacket": 0.034, "dress": -0.004, "coat": 0.026}
+TRIMS = {
+    "t-shirt": Trim.TEE, "shirt": Trim.SHIRT, "sweater": Trim.KNIT, "jacket": Trim.JACKET, "coat": Trim.COAT, "dress": Trim.BELT,
+}  # fmt: skip
 _LEVELS = ("foot.L", "lowerleg01.L", "upperleg01.L", "spine02", "spine01")  # joints that map canonical to own heights
 
 
@@ -49,17 +43,19 @@ class Drape:
 
 @dataclass
 class Carried:
-    """A solid placed for each pose at the hands: ``where`` is ``"left hand"``, ``"right hand"`` or ``"both hands"``."""
+    """A solid placed for each pose at the hands: ``where`` is ``"left hand"``, ``"right hand"`` or ``"both hands"``. Nothing
+    that is carried lies lower than `lowest` beside that place."""
 
     material: int
     solid: Solid
     where: str
-    offset: tuple[float, float, float]
+    lowest: float
 
 
 @dataclass
 class Mesh:
-    """What the renderer takes: vertices (N, 3), canonical (N, 3), normals (N, 3); faces (F, 3), limb (F,), material (F,)."""
+    """What the renderer takes: vertices (N, 3), canonical (N, 3), normals (N, 3); faces (F, 3), limb (F,), material (F,);
+    joints (17, 3) in COCO's order."""
 
     vertices: np.ndarray
     canonical: np.ndarray
@@ -67,11 +63,12 @@ class Mesh:
     faces: np.ndarray
     limb: np.ndarray
     material: np.ndarray
+    joints: np.ndarray
 
 
 @dataclass
 class Figure:
-    """A dressed person at rest, ready to be posed."""
+    """A dressed person at rest, ready to be posed; `phone` and `prop` are the materials of what some poses need."""
 
     model: BodyModel
     body: Body
@@ -82,6 +79,8 @@ class Figure:
     straps: list = field(default_factory=list)
     drapes: list = field(default_factory=list)
     carried: list = field(default_factory=list)
+    phone: int = -1
+    prop: int = -1
 
     def material(self, material: Material) -> int:
         self.materials.append(material.row())
@@ -118,10 +117,18 @@ class Figure:
         for drape in self.drapes:
             parts.append(self._hang(drape, naked))
         for carried in self.carried:
-            parts.append(self._carry(carried, transforms))
+            parts.append(self._carry(carried, transforms, vertices[:, 2].min()))
+        if pose.phone >= 0:
+            parts.append(self._phone(pose.phone, transforms))
+        if pose.kind == "sit":
+            parts.append(self._seat(naked, vertices[:, 2].min()))
+        elif pose.kind == "lean":
+            parts.append(self._post(vertices, vertices[:, 2].min()))
         sizes = np.cumsum([0] + [len(part[0]) for part in parts])
         columns = list(zip(*parts, strict=True))
         vertices = np.concatenate(columns[0]).astype(np.float32)
+        joints = joints_of(self.model, self.body, naked, transforms)
+        joints[:, 2] -= vertices[:, 2].min()
         vertices[:, 2] -= vertices[:, 2].min()
         faces = np.concatenate([faces + start for faces, start in zip(columns[2], sizes[:-1], strict=True)]).astype(
             np.int32
@@ -129,7 +136,7 @@ class Figure:
         canonical = np.concatenate(columns[1]).astype(np.float32)
         return Mesh(
             vertices, canonical, vertex_normals(vertices, faces), faces,
-            np.concatenate(columns[3]).astype(np.int8), np.concatenate(columns[4]).astype(np.int16),
+            np.concatenate(columns[3]).astype(np.int8), np.concatenate(columns[4]).astype(np.int16), joints,
         )  # fmt: skip
 
     def _hang(self, drape: Drape, naked: np.ndarray):
@@ -149,8 +156,9 @@ class Figure:
         angle = np.linspace(0, 2 * np.pi, SKIRT_COLUMNS, endpoint=False)[None] + np.zeros((SKIRT_ROWS, 1))
         radius = radius * (1 + drape.pleats * fall * np.sin(9 * angle + 3 * fall))
         closed = drape.opening == 0
-        if not closed:
-            angle = angle[:1] / (2 * np.pi) * (2 * np.pi - 2 * drape.opening * fall) + drape.opening * fall
+        if not closed:  # the edges overlap a little down to the knees and part below
+            gap = drape.opening * np.clip(2.2 * fall - 1.2, 0, 1) - 0.03
+            angle = np.linspace(0, 2 * np.pi, SKIRT_COLUMNS)[None] * (1 - gap / np.pi) + gap
         x, y = centre[0] + radius * np.sin(angle), centre[1] - radius * np.cos(angle)
         vertices = np.stack([x, y, np.broadcast_to(own[:, None], x.shape)], -1).reshape(-1, 3)
         flat = np.stack(
@@ -159,13 +167,14 @@ class Figure:
         faces = grid_faces(SKIRT_ROWS, SKIRT_COLUMNS, closed)[:, ::-1]
         return vertices, flat.reshape(-1, 3), faces, np.full(len(faces), TORSO), np.full(len(faces), drape.material)
 
-    def _carry(self, carried: Carried, transforms: np.ndarray):
+    def _carry(self, carried: Carried, transforms: np.ndarray, floor: float):
         def hand(side: str) -> np.ndarray:
             bone, at = self.model.bone[f"wrist.{side}"], self.body.heads[self.model.bone[f"finger3-1.{side}"]]
             return transforms[bone, :, :3] @ at + transforms[bone, :, 3]
 
         at = {"left hand": ("L",), "right hand": ("R",), "both hands": ("L", "R")}[carried.where]
-        place = np.mean([hand(side) for side in at], axis=0) + carried.offset
+        place = np.mean([hand(side) for side in at], axis=0)
+        place[2] += max(floor + 0.04 - carried.lowest - place[2], 0.0)  # short arms lift a bag off the ground
         solid = carried.solid
         faces = len(solid.faces)
         return (
@@ -175,6 +184,45 @@ class Figure:
             np.full(faces, TORSO),
             np.full(faces, carried.material),
         )
+
+    def _phone(self, hand: int, transforms: np.ndarray):
+        """A phone in the palm: it belongs to the arm, as the hand does."""
+        side = "LR"[hand]
+        wrist, knuckle, index, little = (
+            self.body.heads[self.model.bone[f"{bone}.{side}"]]
+            for bone in ("wrist", "finger3-1", "finger2-1", "finger5-1")
+        )
+        along, across = knuckle - wrist, little - index
+        palm = np.cross(along, across) * (1 if hand == 0 else -1)
+        axes = np.stack([axis / np.linalg.norm(axis) for axis in (across, palm, along)], 1)
+        solid = box((0.062, 0.012, 0.125)).moved(axes, knuckle + 0.03 * axes[:, 1])
+        at = transforms[self.model.bone[f"wrist.{side}"]]
+        faces = len(solid.faces)
+        limb = np.full(faces, RIGHT_ARM if hand else LEFT_ARM)
+        return solid.vertices @ at[:, :3].T + at[:, 3], solid.vertices, solid.faces, limb, np.full(faces, self.phone)
+
+    def _seat(self, naked: np.ndarray, floor: float):
+        """A block under the sitter, from the ground to the thighs."""
+        root = self.body.heads[self.model.bone["root"]]
+        hips = naked[(self.model.limb == TORSO) | (self.model.limb >= LEFT_LEG)]
+        hips = hips[np.abs(hips[:, 1] - root[1] + 0.05) < 0.12]
+        top = max(np.quantile(hips[:, 2], 0.01) + 0.02, floor + 0.05)
+        return self._prop((0.5, 0.42, top - floor), (root[0], root[1] + 0.04, 0.5 * (top + floor)))
+
+    def _post(self, clothed: np.ndarray, floor: float):
+        """A square post behind the back of who leans."""
+        back = clothed[: len(self.canonical)][
+            (np.abs(self.canonical[:, 0]) < 0.1) & (np.abs(self.canonical[:, 2] - 0.5) < 0.1)
+        ]
+        top = np.quantile(back[:, 2], 0.9) + 0.12
+        return self._prop((0.2, 0.2, top - floor), (0.0, back[:, 1].max() + 0.09, 0.5 * (top + floor)))
+
+    def _prop(self, size: tuple, place: tuple):
+        """What holds a person up. Its label is background: it is nothing that is worn."""
+        solid = box(size)
+        faces = len(solid.faces)
+        limb, material = np.full(faces, TORSO), np.full(faces, self.prop)
+        return solid.vertices + np.array(place), solid.vertices, solid.faces, limb, material
 
 
 @nb.njit(cache=True)
@@ -207,7 +255,7 @@ class Tailor:
 
     def __init__(self, model: BodyModel):
         self.model = model
-        self.edges = edges_of(model.faces)
+        self.joined = neighbours(model.faces, len(model.canonical))
         c = model.canonical
         self.x, self.y, self.z = c.T
         self.is_arm = (model.limb >= LEFT_ARM) & (model.limb < LEFT_LEG)
@@ -233,6 +281,8 @@ class Tailor:
         self._skin(figure, person, np.maximum(covered, hair_field))
         self._headwear(figure, person)
         self._bags(figure, person)
+        figure.phone = figure.material(Material(labels.FACE, Pattern.PLAIN, [linear((16, 16, 20))], gloss=0.6))
+        figure.prop = figure.material(Material(0, Pattern.PLAIN, [linear(PROPS[person.index % len(PROPS)])]))
         figure.close()
         return figure
 
@@ -256,7 +306,7 @@ class Tailor:
         body = figure.body.vertices
         lifted = body + self.normals * np.broadcast_to(np.asarray(thickness, np.float32), len(body))[:, None]
         weight = np.broadcast_to(np.asarray(stiffness, np.float32), len(body)) * (where > -0.05)
-        lifted = smooth(lifted.astype(np.float32), self.edges, weight.astype(np.float32), rounds)
+        lifted = smooth(lifted.astype(np.float32), *self.joined, weight.astype(np.float32), rounds)
         gap = ((lifted - body) * self.normals).sum(1)
         lifted += self.normals * np.maximum(least - gap, 0)[:, None]
         piece = cut(self.model.faces, where)
@@ -279,7 +329,8 @@ class Tailor:
         limb = np.full(len(solid.faces), HEAD if part == "head" else TORSO)
         figure.rest.append((own, index, weight, solid.vertices, solid.faces, limb, material))
 
-    def _upper_field(self, garment: Garment, collar: float) -> np.ndarray:
+    def _upper_field(self, garment: Garment) -> np.ndarray:
+        collar = COLLARS[garment.kind]
         below = 0.722 + collar + 0.5 * (self.y + 0.02) - self.z
         opening = np.hypot(self.x, self.y + 0.015) - 0.09 + collar  # shoulders lie higher than the collar's front
         neck = np.where(self.z < 0.75, np.maximum(below, np.minimum(opening, 0.75 - self.z)), below)
@@ -296,13 +347,13 @@ class Tailor:
         upper_label = labels.DRESS if person.upper.kind == "dress" else labels.UPPER
         skirted = person.lower is not None and person.lower.kind == "skirt"
         upper = person.upper
-        collar = {"shirt": 0.018, "jacket": 0.022, "sweater": 0.006}.get(upper.kind, -0.008)
-        upper_field = self._upper_field(upper, collar)
+        upper_field = self._upper_field(upper)
         if skirted:
             upper_field = np.minimum(upper_field, np.where(self.is_arm, 1.0, self.z - 0.17)).astype(np.float32)
         fields = [upper_field]
         shoe_field = self._shoes(figure, person)
         fields.append(shoe_field)
+        fields += self._small_clothes(figure, person, shoe_field)
 
         lower = person.lower
         if lower is not None and not skirted:
@@ -329,7 +380,7 @@ class Tailor:
 
         material = figure.material(_cloth(upper, upper_label))
         coat = person.coat
-        coat_field = None if coat is None else self._upper_field(coat, 0.02)
+        coat_field = None if coat is None else self._upper_field(coat)
         visible = upper_field
         if coat is not None:  # of what is worn under a coat only the collar shows
             visible = np.minimum(np.minimum(upper_field, 0.03 - coat_field), np.where(self.is_arm, -1, self.z - 0.5))
@@ -342,7 +393,7 @@ class Tailor:
             thickness = np.where(
                 self.is_arm, thickness, np.minimum(thickness, 0.010 + 0.03 * np.clip(self.z - 0.25, 0, 1))
             )
-        self._shell(figure, visible, thickness, material, rounds=10)
+        self._shell(figure, visible, thickness + self._collar(upper.kind), material, rounds=10)
         if upper.kind == "dress" and coat is None:
             figure.drapes.append(
                 Drape(
@@ -360,12 +411,21 @@ class Tailor:
         if coat is not None:
             material = figure.material(_cloth(coat, labels.COAT))
             thickness = np.where(self.is_arm, 0.016 + 0.012 * arm, 0.024 + 0.008 * coat.loose)
-            self._shell(figure, coat_field, thickness, material, rounds=12)
+            self._shell(figure, coat_field, thickness + self._collar("coat"), material, rounds=12)
             fields.append(coat_field)
             figure.drapes.append(
-                Drape(material, 0.24, coat.length, (0.028, 0.05 + 0.04 * coat.loose), 0.015, opening=0.12, tuck=0.035)
+                Drape(material, 0.24, coat.length, (0.028, 0.05 + 0.04 * coat.loose), 0.015, opening=0.1, tuck=0.035)
             )
         return fields
+
+    def _collar(self, kind: str) -> np.ndarray:
+        """How far a collar stands off the neck, at each vertex."""
+        if kind not in ("shirt", "jacket", "coat"):
+            return np.zeros(len(self.z), np.float32)
+        below = 0.722 + COLLARS[kind] + 0.5 * (self.y + 0.02) - self.z
+        return (
+            (0.016 if kind == "shirt" else 0.022) * np.clip((0.06 - below) / 0.03, 0, 1) * ~self.is_arm * (self.z > 0.6)
+        )
 
     def _shoes(self, figure: Figure, person: Person) -> np.ndarray:
         shoes = person.shoes
@@ -379,6 +439,24 @@ class Tailor:
             thickness = thickness + 0.012
         self._shell(figure, where, thickness, material, rounds=4)
         return where
+
+    def _small_clothes(self, figure: Figure, person: Person, shoe_field: np.ndarray) -> list[np.ndarray]:
+        """Socks, gloves and a scarf; returns the fields of where they cover the skin."""
+        fields = []
+        if person.socks is not None:
+            field_ = np.where(self.is_leg, person.socks.length - self.z, -1.0).astype(np.float32)
+            material = figure.material(Material(labels.SOCKS, Pattern.PLAIN, [person.socks.rgb[0]], folds=0.15))
+            self._shell(figure, np.minimum(field_, 0.008 - shoe_field), 0.005, material, rounds=1)
+            fields.append(field_)
+        if person.gloves is not None:
+            field_ = np.where(self.is_arm, (self.model.along_arm - 0.93) * 0.3, -1.0).astype(np.float32)
+            material = figure.material(Material(labels.GLOVE, Pattern.PLAIN, [person.gloves.rgb[0]], folds=0.1))
+            self._shell(figure, field_, 0.005, material, rounds=1)
+            fields.append(field_)
+        if person.scarf is not None:
+            material = figure.material(Material(labels.SCARF, Pattern.PLAIN, [person.scarf.rgb[0]], folds=0.4))
+            self._solid(figure, things.scarf(int(person.scarf.form)), {"spine01": 1.0}, material, "torso")
+        return fields
 
     def _skin(self, figure: Figure, person: Person, covered: np.ndarray) -> None:
         tone = np.asarray(person.skin)
@@ -400,168 +478,78 @@ class Tailor:
         low = {
             "short": [0.975, 0.968, 0.950, 0.912, 0.938, 0.930, 0.862, 0.845],
             "cropped": [0.982, 0.974, 0.956, 0.935, 0.942, 0.936, 0.885, 0.872],
+            "curly": [0.962, 0.955, 0.935, 0.895, 0.880, 0.870, 0.835, 0.828],
             "bob": [0.968, 0.960, 0.935, 0.890, 0.850, 0.835, 0.830, 0.825],
         }
         line = np.interp(self.y, ys, low.get(person.hair, low["bob"] if person.hair == "long" else low["short"]))
-        where = np.where(self.is_head & ~self.is_eye, self.z - line, -1.0).astype(np.float32)
-        hatted = {"cap": 0.962, "beanie": 0.950, "brimmed hat": 0.962}.get(person.hat.kind, 9.0) if person.hat else 9.0
+        where = np.where(self.is_head & ~self.is_eye, self.z - line, -1.0)
+        if person.hair == "balding":  # a wreath around a bare crown
+            where = np.minimum(where, np.minimum(0.965 - self.z, self.y + 0.075))
+        where = where.astype(np.float32)
+        hatted = {"cap": 0.957, "beanie": 0.942, "brimmed hat": 0.957}[person.hat.kind] if person.hat else 9.0
         visible = np.minimum(where, hatted - self.z)
-        lift = {"cropped": 0.006, "short": 0.016, "bob": 0.024, "long": 0.022}.get(person.hair, 0.013)
+        lift = {"cropped": 0.006, "short": 0.017, "bob": 0.024, "long": 0.022, "curly": 0.058}.get(person.hair, 0.013)
         lift = lift * np.clip(where / 0.025, 0.25, 1)
-        hair = figure.material(Material(labels.HAIR, Pattern.HAIR, [person.hair_rgb], gloss=0.25, folds=0.35))
+        curly = person.hair == "curly"
+        hair = figure.material(
+            Material(
+                labels.HAIR, Pattern.HAIR, [person.hair_rgb], form=float(curly), gloss=0.0 if curly else 0.25, folds=0.8 if curly else 0.35
+            )
+        )  # fmt: skip
         ear = (np.abs(self.x) > 0.07) & (np.abs(self.y + 0.03) < 0.05)
-        self._shell(figure, visible, np.where(ear, lift * 0.5, lift), hair, rounds=8, stiffness=0.6, least=-1.0)
+        self._shell(
+            figure,
+            visible,
+            np.where(ear, lift * 0.5, lift),
+            hair,
+            rounds=8,
+            stiffness=0.6,
+            least=-1.0,
+        )
         if person.hair in ("long", "bob"):
-            self._curtain(figure, hair, 0.60 if person.hair == "long" else 0.795, hatted)
-        elif person.hair == "ponytail":
-            path = np.array([[0, 0.045, 0.955], [0, 0.085, 0.955], [0, 0.105, 0.90], [0, 0.10, 0.82], [0, 0.095, 0.74]])
-            tail = tube(path, np.array([0.018, 0.026, 0.034, 0.030, 0.010]))
-            self._solid(figure, tail, {"head": 1.0}, hair)
-        elif person.hair == "bun":
-            bun = ellipsoid((0.042, 0.036, 0.040))
-            height = 0.95 if person.hat else 1.0
-            self._solid(figure, Solid(bun.vertices + np.float32((0, 0.052, height)), bun.faces), {"head": 1.0}, hair)
+            hanging = things.curtain(0.60 if person.hair == "long" else 0.795, min(0.985, hatted + 0.01))
+            head = np.clip((hanging.vertices[:, 2] - 0.68) / 0.16, 0, 1)
+            self._solid(figure, hanging, {"head": head, "spine01": 1 - head}, hair)
+        elif person.hair in ("ponytail", "bun"):
+            self._solid(figure, things.tail(person.hair == "bun", person.hat is not None), {"head": 1.0}, hair)
         return where
-
-    def _curtain(self, figure: Figure, material: int, bottom: float, hatted: float) -> None:
-        heights = np.linspace(min(0.985, hatted + 0.01), bottom, 12)
-        angle = np.linspace(np.radians(80), np.radians(280), 25)
-        swell = np.interp(heights, [0.60, 0.72, 0.80, 0.90, 0.96, 0.99], [1.25, 1.18, 1.06, 1.05, 0.98, 0.80])[:, None]
-        wave = 1 + 0.025 * np.sin(11 * angle)[None] * np.clip((0.95 - heights) / 0.2, 0, 1)[:, None]
-        back = np.interp(heights, [0.60, 0.70, 0.78, 0.9], [0.118, 0.108, 0.102, 0.104])[:, None]
-        x = 0.101 * swell * wave * np.sin(angle)
-        y = -0.042 - back * wave * np.cos(angle) * np.where(np.cos(angle) > 0, 0.8, 1) * np.minimum(swell, 1.08)
-        vertices = np.stack([x, y, np.broadcast_to(heights[:, None], x.shape)], -1).reshape(-1, 3).astype(np.float32)
-        solid = Solid(vertices, grid_faces(len(heights), len(angle), closed=False)[:, ::-1].copy())
-        head = np.clip((vertices[:, 2] - 0.68) / 0.16, 0, 1)
-        self._solid(figure, solid, {"head": head, "spine01": 1 - head}, material)
 
     def _headwear(self, figure: Figure, person: Person) -> None:
         hat = person.hat
         if hat is not None:
-            colours = [*hat.rgb, *([np.asarray(hat.rgb[0]) * 0.6] * 2)]
-            material = figure.material(Material(labels.HAT, Pattern.PLAIN, colours, folds=0.1))
-            if hat.kind == "beanie":
-                crown = [
-                    (0.098, 0.945),
-                    (0.106, 0.950),
-                    (0.107, 0.975),
-                    (0.100, 0.985),
-                    (0.094, 1.02),
-                    (0.07, 1.045),
-                    (0.035, 1.058),
-                    (0, 1.062),
-                ]
-            elif hat.kind == "cap":
-                crown = [(0.099, 0.955), (0.102, 0.975), (0.098, 1.005), (0.080, 1.030), (0.045, 1.043), (0, 1.046)]
-            else:
-                crown = [
-                    (0.175, 0.955),
-                    (0.180, 0.960),
-                    (0.175, 0.965),
-                    (0.100, 0.970),
-                    (0.099, 1.02),
-                    (0.092, 1.05),
-                    (0.06, 1.06),
-                    (0, 1.055),
-                ]
-            dome = lathe(crown, 28, (0.92, 1.18) if hat.kind != "brimmed hat" else (0.94, 1.12))
-            dome = Solid(dome.vertices + np.float32((0, -0.046, 0)), dome.faces)
-            self._solid(figure, dome, {"head": 1.0}, material)
-            if hat.kind == "cap":
-                self._solid(figure, _visor(), {"head": 1.0}, material)
+            material = figure.material(Material(labels.HAT, Pattern.PLAIN, [hat.rgb[0]], folds=0.1))
+            self._solid(figure, things.hat(hat.kind, person.hair), {"head": 1.0}, material)
         if person.glasses:
             dark = person.glasses == "sunglasses"
             colour = linear((12, 12, 14)) if dark else linear((30, 26, 24))
             frame = figure.material(Material(labels.GLASSES, Pattern.PLAIN, [colour], gloss=0.6))
-            self._solid(figure, _spectacles(dark), {"head": 1.0}, frame)
+            self._solid(figure, things.spectacles(dark), {"head": 1.0}, frame)
 
     def _bags(self, figure: Figure, person: Person) -> None:
-        size = float(self.torso_scale.mean())
+        size = float(self.torso_scale.mean()) ** 0.4  # a child's bags are smaller, but by less than the child
+        grown = size / float(self.torso_scale.mean())
         for kind, bag in person.bags.items():
             label = {"backpack": labels.BACKPACK, "shoulder bag": labels.SHOULDER_BAG, "handbag": labels.HANDBAG}[kind]
-            material = figure.material(Material(label, Pattern.PLAIN, [bag.rgb[0]], gloss=0.1, folds=0.15))
-            trim = figure.material(Material(label, Pattern.PLAIN, [np.asarray(bag.rgb[0]) * 0.45], gloss=0.1))
+            colour = np.asarray(bag.rgb[0])
+            material = figure.material(Material(label, Pattern.PLAIN, [colour], gloss=0.1, folds=0.15))
+            trim = figure.material(Material(label, Pattern.PLAIN, [colour * 0.45], gloss=0.1))
             thick = 0.05 if person.coat is not None else 0.02
-            if kind == "backpack":
-                self._solid(
-                    figure,
-                    _at(rounded_box((0.31, 0.17, 0.44)), (0, 0.135 + thick, 0.44)),
-                    {"spine02": 1.0},
-                    material,
-                    "torso",
-                )
-                self._solid(
-                    figure,
-                    _at(rounded_box((0.23, 0.09, 0.19)), (0, 0.215 + thick, 0.34)),
-                    {"spine02": 1.0},
-                    trim,
-                    "torso",
-                )
-                figure.straps.append((1, *(np.asarray(bag.rgb[0]) * 0.6), label))
-            elif kind == "shoulder bag":
-                crossed = bag.form > 0
-                at = (0.205 + thick, 0.01, 0.10)
-                self._solid(figure, _at(rounded_box((0.13, 0.30, 0.25)), at), {"root": 1.0}, material, "torso")
-                self._solid(
-                    figure,
-                    _at(rounded_box((0.14, 0.31, 0.09)), (at[0], at[1], at[2] + 0.08)),
-                    {"root": 1.0},
-                    trim,
-                    "torso",
-                )
-                figure.straps.append((2 if crossed else 3, *(np.asarray(bag.rgb[0]) * 0.5), label))
-            else:
-                body = rounded_box((0.14 * size, 0.33 * size, 0.25 * size))
-                where = "left hand" if bag.form else "right hand"
-                figure.carried.append(Carried(material, body, where, (0, 0, -0.30 * size)))
-                arc = np.linspace(0, np.pi, 9)
-                path = np.stack([0 * arc, 0.10 * np.cos(arc), 0.16 * np.sin(arc)], 1) * size
-                figure.carried.append(Carried(trim, tube(path, 0.011 * size), where, (0, 0, -0.185 * size)))
+            if kind == "handbag":
+                for solid, paint in zip(things.handbag(size), (material, trim), strict=True):
+                    figure.carried.append(
+                        Carried(paint, solid, "left hand" if bag.form else "right hand", -0.43 * size)
+                    )
+                continue
+            worn, bone, strap = {
+                "backpack": (things.backpack, "spine02", 1), "shoulder bag": (things.shoulder_bag, "root", 2 if bag.form > 0 else 3),
+            }[kind]  # fmt: skip
+            for solid, paint in zip(worn(grown, thick), (material, trim), strict=True):
+                self._solid(figure, solid, {bone: 1.0}, paint, "torso")
+            figure.straps.append((strap, *(colour * 0.55), label))
         if person.held is not None:
-            material = figure.material(Material(labels.HELD, Pattern.PLAIN, [person.held.rgb[0]], gloss=0.05))
-            shape = (0.34, 0.26, 0.24) if person.held.kind == "box" else (0.30, 0.22, 0.34)
-            size_own = tuple(np.array(shape) * size)
-            solid = box(size_own) if person.held.kind == "box" else rounded_box(size_own, 4.0)
-            figure.carried.append(Carried(material, solid, "both hands", (0, -0.03 * size, 0.03 * size)))
-
-
-def _at(solid: Solid, place) -> Solid:
-    return Solid(solid.vertices + np.float32(place), solid.faces)
-
-
-def _visor() -> Solid:
-    angle = np.linspace(-np.radians(68), np.radians(68), 15)
-    rows = []
-    for reach, drop in ((0.0, 0.0), (0.5, 0.004), (1.0, -0.006)):
-        x = (0.093 + 0.0 * reach) * np.sin(angle)
-        y = -0.046 - 0.117 * np.cos(angle) - 0.078 * reach * np.cos(angle) ** 0.7
-        rows.append(np.stack([x, y, np.full_like(x, 0.962 + drop)], 1))
-    vertices = np.concatenate(rows).astype(np.float32)
-    return Solid(vertices, grid_faces(3, 15, closed=False))
-
-
-def _spectacles(dark: bool) -> Solid:
-    parts = []
-    for side in (1, -1):
-        centre = np.float32((side * 0.034, -0.160, 0.902))
-        angle = np.linspace(0, 2 * np.pi, 17)
-        ring = np.stack([0.027 * np.cos(angle), 0.012 * np.abs(np.cos(angle)) * 0 - 0.0, 0.021 * np.sin(angle)], 1)
-        parts.append(
-            Solid(
-                (tube(ring[:-1][np.r_[0:16, 0, 1]], 0.0052, 6).vertices + centre).astype(np.float32),
-                tube(ring[:-1][np.r_[0:16, 0, 1]], 0.0052, 6).faces,
-            )
-        )
-        if dark:
-            parts.append(_at(ellipsoid((0.027, 0.004, 0.021)), centre))
-        temple = np.array([[side * 0.062, -0.155, 0.906], [side * 0.083, -0.10, 0.908], [side * 0.088, -0.03, 0.908]])
-        parts.append(tube(temple, 0.0048, 6))
-    parts.append(tube(np.array([[-0.010, -0.166, 0.908], [0, -0.168, 0.910], [0.010, -0.166, 0.908]]), 0.004, 6))
-    joined = parts[0]
-    for part in parts[1:]:
-        joined = joined + part
-    return joined
+            tape = np.asarray(person.held.rgb[0]) * 0.55
+            material = figure.material(Material(labels.HELD, Pattern.PARCEL, [person.held.rgb[0], tape], gloss=0.05))
+            figure.carried.append(Carried(material, things.parcel(person.held.kind, size), "both hands", -0.2 * size))
 
 
 def _cloth(garment: Garment, label: int) -> Material:
@@ -572,10 +560,9 @@ def _cloth(garment: Garment, label: int) -> Material:
     }[garment.pattern]  # fmt: skip
     if garment.kind == "jeans":
         pattern = Pattern.DENIM
-    elif garment.kind == "coat" and garment.pattern == "plain":
-        dark = np.asarray(garment.rgb[0]) * 0.35
-        return Material(
-            label, Pattern.BUTTONS, [garment.rgb[0], dark, dark], folds=0.22, extra=(float(garment.form > 0.5), 0.0)
-        )
     form = 0.45 if pattern == Pattern.STRIPES and garment.kind == "skirt" else garment.form
-    return Material(label, pattern, list(garment.rgb), garment.scale, form, folds=0.3, extra=(7.0 * garment.scale, 0.0))
+    folds = {"sweater": 0.18, "coat": 0.22}.get(garment.kind, 0.3)
+    return Material(
+        label, pattern, list(garment.rgb), garment.scale, form, folds=folds, offset=7.0 * garment.scale,
+        trim=TRIMS.get(garment.kind, Trim.NONE), collar=COLLARS.get(garment.kind, 0.0), hem=garment.length,
+    )  # fmt: skip

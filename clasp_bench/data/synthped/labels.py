@@ -13,7 +13,7 @@ LIP_CLASSES = (
     "Scarf", "Skirt", "Face", "Left-arm", "Right-arm", "Left-leg", "Right-leg", "Left-shoe", "Right-shoe",
 )  # fmt: skip
 
-HAT, HAIR, GLASSES, UPPER, DRESS, COAT, SOCKS, PANTS, SKIRT, FACE = 1, 2, 4, 5, 6, 7, 8, 9, 12, 13
+HAT, HAIR, GLOVE, GLASSES, UPPER, DRESS, COAT, SOCKS, PANTS, SCARF, SKIRT, FACE = 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13
 LEFT_ARM, RIGHT_ARM, LEFT_LEG, RIGHT_LEG, LEFT_SHOE, RIGHT_SHOE = 14, 15, 16, 17, 18, 19
 
 # LIP has no class for what people carry: these labels exist inside the renderer and are background in LIP masks.

@@ -93,31 +93,31 @@ def vertex_normals(vertices, faces):
     return normals
 
 
-def edges_of(faces: np.ndarray) -> np.ndarray:
-    """Unique edges (E, 2)."""
-    pairs = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
-    return np.unique(pairs, axis=0).astype(np.int32)
+def neighbours(faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices joined by an edge: those of vertex n are ``neighbour[start[n] : start[n + 1]]``."""
+    pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    pairs = np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0)
+    return np.searchsorted(pairs[:, 0], np.arange(count + 1)), pairs[:, 1].astype(np.int32)
 
 
 @nb.njit(cache=True)
-def smooth(vertices, edges, weight, rounds):
-    """Laplacian smoothing: each round moves a vertex by its `weight` (N,) in [0, 1] towards its neighbours' mean."""
-    current = vertices.copy()
-    degree = np.zeros(vertices.shape[0], np.float32)
-    for e in range(edges.shape[0]):
-        degree[edges[e, 0]] += 1
-        degree[edges[e, 1]] += 1
+def smooth(vertices, start, neighbour, weight, rounds):
+    """Laplacian smoothing: each round moves a vertex by its `weight` (N,) in [0, 1] towards its `neighbours`' mean."""
+    moving = np.flatnonzero(weight > 0)
+    current, following = vertices.copy(), vertices.copy()
     for _ in range(rounds):
-        total = np.zeros_like(current)
-        for e in range(edges.shape[0]):
-            a, b = edges[e, 0], edges[e, 1]
-            for d in range(3):
-                total[a, d] += current[b, d]
-                total[b, d] += current[a, d]
-        for n in range(current.shape[0]):
-            if degree[n] > 0:
-                for d in range(3):
-                    current[n, d] += weight[n] * (total[n, d] / degree[n] - current[n, d])
+        for n in moving:
+            x = y = z = np.float32(0)
+            for k in range(start[n], start[n + 1]):
+                other = neighbour[k]
+                x += current[other, 0]
+                y += current[other, 1]
+                z += current[other, 2]
+            degree, w = max(start[n + 1] - start[n], 1), weight[n]
+            following[n, 0] = current[n, 0] + w * (x / degree - current[n, 0])
+            following[n, 1] = current[n, 1] + w * (y / degree - current[n, 1])
+            following[n, 2] = current[n, 2] + w * (z / degree - current[n, 2])
+        current, following = following, current
     return current
 
 

@@ -1,32 +1,30 @@
-"""Ray casting: Embree finds what each ray meets, Numba shades it, a sensor model turns light into a JPEG.
+"""A person's picture: who stands before which camera, what is in front of them, and the truth about every pixel."""
 
-Legend: R rays (samples), H hits among them, P pixels. Everything is in the person's axes (they face -y, soles on z = 0);
-turning the person means turning the camera, the light and the backdrop the other way, so that one ray structure serves
-every camera that sees the pose.
-"""
-
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
-import cv2
-import numba as nb
 import numpy as np
-import simplejpeg
-from embreex.mesh_construction import TriangleMesh
-from embreex.rtcore import EmbreeDevice
-from embreex.rtcore_scene import EmbreeScene
 
 from clasp_bench.data.synthped.backdrop import paint_backdrop
-from clasp_bench.data.synthped.body import LEFT_ARM, LEFT_LEG
-from clasp_bench.data.synthped.camera import Camera, Sighting
-from clasp_bench.data.synthped.figure import Figure, Mesh
-from clasp_bench.data.synthped.labels import FACE, LABELS, LEFT_SHOE, LIP_CLASSES
-from clasp_bench.data.synthped.pose import axis_rotation
-from clasp_bench.data.synthped.texture import FOLDS, GLOSS, LABEL, noise, paint
+from clasp_bench.data.synthped.body import HEAD
+from clasp_bench.data.synthped.camera import Camera, Occluder, Sighting
+from clasp_bench.data.synthped.compose import Canvas, Layer
+from clasp_bench.data.synthped.figure import Figure, Mesh, Tailor
+from clasp_bench.data.synthped.frame import GRID, Frame, detection, look_at
+from clasp_bench.data.synthped.joints import LIMBS, REACH
+from clasp_bench.data.synthped.labels import HANDBAG, LABELS, LIP_CLASSES
+from clasp_bench.data.synthped.pose import axis_rotation, draw_pose
+from clasp_bench.data.synthped.props import VARIANTS, prop
+from clasp_bench.data.synthped.raster import cover, first_met
+from clasp_bench.data.synthped.seeds import stream
+from clasp_bench.data.synthped.sensor import encode, expose
+from clasp_bench.data.synthped.texture import LABEL
+from clasp_bench.data.synthped.thing import Projection, Thing, ground_light
+from clasp_bench.data.synthped.wardrobe import draw_person
 
-GRID = 2  # samples along each side of a pixel
-OCCLUSION_REACH = 0.22  # metres within which surfaces darken each other
+CHIN = 0.81  # canonical height
+PERSON, PASSER_BY = 0, 1  # owners of a crop's samples
+EXTRAS_FIRST, EXTRAS = 20_000_000, 12  # people who only walk past in front of others
 
 
 @dataclass
@@ -35,287 +33,181 @@ class Picture:
 
     Attributes:
         rgb: (H, W, 3) uint8.
-        classes: (H, W) uint8 of `labels.LABELS`.
-        shown: (len(LABELS), 3) samples by label and `texture.Shown`.
         jpeg: The encoded photo.
+        classes: (H, W) uint8 of `labels.LABELS`, the person's visible pixels; everything else is 0.
+        shown: (len(LABELS), 3) visible samples by label and `texture.Shown`.
+        full: (H, W) bool, the person's pixels as if nothing stood in front of them.
+        full_box: (4,) x, y, w, h in pixels of the person's projection; it may leave the frame.
+        keypoints: (17, 3) x, y, v of `joints.JOINTS`.
     """
 
     rgb: np.ndarray
+    jpeg: bytes
     classes: np.ndarray
     shown: np.ndarray
-    jpeg: bytes
+    full: np.ndarray
+    full_box: np.ndarray
+    keypoints: np.ndarray
 
     @property
     def lip(self) -> np.ndarray:
         """(H, W) uint8 of LIP's 20 classes: what people carry is background."""
         return np.where(self.classes < len(LIP_CLASSES), self.classes, 0).astype(np.uint8)
 
-
-@cache
-def _device() -> EmbreeDevice:
-    """Embree, on one thread: workers are processes, and threads of several would wait for each other.
-
-    embreex passes no thread count on, but TBB counts the cores it may use when it starts: it is shown one.
-    """
-    if not hasattr(os, "sched_setaffinity"):
-        return EmbreeDevice()
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(cores)})
-    try:
-        device = EmbreeDevice()
-        scene = EmbreeScene(device)
-        TriangleMesh(scene, np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32))
-        scene.run(np.zeros((1, 3), np.float32), np.ones((1, 3), np.float32))
-    finally:
-        os.sched_setaffinity(0, cores)
-    return device
+    @property
+    def occlusion(self) -> float:
+        """The share of the person's pixels in the frame that something hides."""
+        return 1.0 - float((self.classes > 0).sum()) / max(int(self.full.sum()), 1)
 
 
-class Stage:
-    """A posed figure in a ray structure, ready to be seen from any number of cameras."""
+class Stage(Thing):
+    """A posed figure, ready to be seen from any number of cameras."""
 
     def __init__(self, figure: Figure, mesh: Mesh):
-        self.figure, self.mesh = figure, mesh
-        self.scene = EmbreeScene(_device())
-        TriangleMesh(self.scene, mesh.vertices, mesh.faces)
+        label = figure.material_rows[mesh.material, LABEL]
+        self.own = np.unique(mesh.faces[label > 0])  # vertices of the person, without what they sit on
+        head = np.unique(mesh.faces[(label > 0) & (mesh.limb == HEAD)])
+        self.head = head[mesh.canonical[head, 2] > CHIN]
+        own = mesh.vertices[self.own]
+        soles = own[own[:, 2] < own[:, 2].min() + 0.06][:, :2]
+        feet = [foot.mean(0) for foot in (soles[soles[:, 0] > 0], soles[soles[:, 0] <= 0]) if len(foot)]
+        super().__init__(figure, mesh, np.array([(x, y, 0.10, 0.16) for x, y in feet], np.float32))
 
-    def view(self, camera: Camera, sighting: Sighting, size: tuple[int, int], rng: np.random.Generator) -> Picture:
+    def full_box(self, projection: Projection) -> np.ndarray:
+        """(4,) float32 x, y, w, h in pixels of the person's projection; it may leave the frame."""
+        return projection.box(self.own)
+
+    def head_box(self, projection: Projection) -> np.ndarray:
+        """As `full_box`, of the head with hair and hat, from the chin up."""
+        return projection.box(self.head)
+
+    def keypoints(self, projection: Projection, others: Sequence[tuple[Thing, Projection]] = ()) -> np.ndarray:
+        """(17, 3) float32 x, y, v in pixels, see `joints`; `others` are everything that may stand in front."""
+        mesh, frame = self.mesh, projection.frame
+        placed = frame.pixels(mesh.joints @ projection.turn.T + projection.at)
+        x, y = ((placed[:, :2] * GRID) - 0.5).T.astype(np.float32)
+        face, key = first_met(projection.x, projection.y, projection.key, mesh.faces, x, y)
+        met = np.maximum(face, 0)
+        ray = np.linalg.norm(mesh.joints - projection.eye, axis=1)  # along the ray, metres
+        near = np.abs(ray - ray / placed[:, 2] / np.maximum(key, 1e-6)) <= REACH
+        label = self.look.material_rows[mesh.material[met], LABEL]
+        visible = (face >= 0) & (label > 0) & near & LIMBS[np.arange(len(REACH)), mesh.limb[met]] & (label < HANDBAG)
+        for thing, other in others:
+            left, right, top, below = other.samples
+            near = visible & (x >= left) & (x <= right) & (y >= top) & (y <= below)
+            if near.any():
+                chosen = np.flatnonzero(near)
+                other_face, other_key = first_met(other.x, other.y, other.key, thing.mesh.faces, x[chosen], y[chosen])
+                visible[chosen] &= (other_face < 0) | (other_key < key[chosen])
+        inside = (placed[:, :2] >= 0).all(1) & (placed[:, 0] < frame.size[1]) & (placed[:, 1] < frame.size[0])
+        return np.where(inside[:, None], np.stack([*placed[:, :2].T, 1 + visible], 1), 0).astype(np.float32)
+
+    def view(
+        self, camera: Camera, sighting: Sighting, size: tuple[int, int], rng: np.random.Generator, others: Sequence["Stage"] = ()
+    ) -> Picture:  # fmt: skip
         """Render the crop of the person as `camera` sees them.
 
         Args:
             size: (height, width) in pixels.
             rng: For the sensor's noise.
+            others: The universe's `passers_by`; without them nobody walks past in front.
         """
-        rows, columns = size
-        turn = axis_rotation(2, -sighting.heading)  # scene to person
-        eye = np.array([0.0, -sighting.distance, camera.height])
-        basis = _look_at(eye, np.array([0.0, 0.0, 0.5 * self.mesh.vertices[:, 2].max()]))
-        corners, body = _crop(self.mesh.vertices @ turn, eye, basis, sighting.margins, columns / rows)
-        u = np.linspace(corners[0], corners[1], columns * GRID * 2 + 1)[1::2]
-        v = np.linspace(corners[3], corners[2], rows * GRID * 2 + 1)[1::2]
-        rays = (basis[0] * u[None, :, None] + basis[1] * v[:, None, None] + basis[2]).astype(np.float32)
-
-        light = np.stack([
-            camera.sky_light + camera.sun_light * max(camera.sun[2], 0),
-            0.75 * camera.sky_light + camera.sun_light * max(-camera.sun[1], 0) * 0.8,
-        ]).astype(np.float32)  # fmt: skip
-        centres = 0.25 * (rays[0::2, 0::2] + rays[1::2, 0::2] + rays[0::2, 1::2] + rays[1::2, 1::2])
-        backdrop, ground = (np.empty((rows * columns, 3), np.float32) for _ in range(2))
-        place = np.array(sighting.place, np.float32)
-        paint_backdrop(camera.backdrop, eye.astype(np.float32), centres.reshape(-1, 3), place, light, backdrop, ground)
-        self._cast_shadow(camera, ground, turn, light[0], backdrop)
-
-        # Rays only within the body's projected box.
-        left, right = np.searchsorted(u, body[0] - 1e-6), np.searchsorted(u, body[1] + 1e-6)
-        top, bottom = np.searchsorted(-v, -body[3] - 1e-6), np.searchsorted(-v, -body[2] + 1e-6)
-        inside = np.ascontiguousarray(rays[top:bottom, left:right]).reshape(-1, 3) @ turn.T.astype(np.float32)
-        origin = (turn @ eye).astype(np.float32)
-        colour, classes, shown = self._shade(origin, inside, camera, (turn @ camera.sun).astype(np.float32))
-        window = (top, bottom, left, right)
-        light_image, label_image = _resolve(
-            backdrop.reshape(rows, columns, 3), colour, classes, np.array(window), GRID, len(LABELS)
-        )
-        rgb = _expose(light_image, camera, rng)
-        jpeg = simplejpeg.encode_jpeg(rgb, quality=camera.quality, colorspace="RGB", colorsubsampling="420")
-        return Picture(rgb, label_image, shown, jpeg)
-
-    def _shade(self, origin, rays, camera: Camera, sun):
-        mesh = self.mesh
-        starts = np.broadcast_to(origin, rays.shape).astype(np.float32)
-        met = self.scene.run(starts, rays, output=True)
-        hit = np.flatnonzero(met["geomID"] != -1)
-        count = len(hit)
-        albedo, normal, point = (np.empty((count, 3), np.float32) for _ in range(3))
-        gloss, label, shown = np.empty(count, np.float32), np.empty(count, np.int16), np.empty(count, np.int8)
-        scatter = np.empty((count, 3), np.float32)
-        _surfaces(
-            origin, rays[hit], met["tfar"][hit], met["primID"][hit], met["u"][hit], met["v"][hit], mesh.faces,
-            mesh.vertices, mesh.canonical, mesh.normals, mesh.limb, mesh.material, self.figure.material_rows,
-            self.figure.strap_rows, albedo, normal, point, gloss, label, shown, scatter,
+        placed = self.mesh.vertices[self.own] @ axis_rotation(2, -sighting.heading)
+        frame = _frame(camera, sighting, placed, size)
+        projection = self.project(frame, (0.0, 0.0), sighting.heading)
+        layer, shade = self.layer(projection, camera)
+        canvas = Canvas(size)
+        canvas.add(layer, PERSON)
+        backdrop, ground = paint_place(camera, frame, sighting.place)
+        shade.fall_on(ground, backdrop, camera)
+        in_front = []
+        if sighting.occluder is not None and (sighting.occluder.kind != "passer-by" or others):
+            in_front.append(_in_front(camera.seed, sighting.occluder, others, projection, layer))
+            front, shade = in_front[0][0].layer(in_front[0][1], camera)
+            canvas.add(front, PASSER_BY)
+            shade.fall_on(ground, backdrop, camera)
+        light, owner, label = canvas.resolve(backdrop)
+        rgb = expose(light, camera, rng, size[0])
+        return Picture(
+            rgb, encode(rgb, camera), np.where(owner == PERSON, label, 0).astype(np.uint8),
+            canvas.shown(layer, PERSON, len(LABELS)), layer.full(size), self.full_box(projection), self.keypoints(projection, in_front),
         )  # fmt: skip
-        lit = self.scene.run(point, np.broadcast_to(sun, point.shape).astype(np.float32), query="OCCLUDED") == -1
-        reach = np.full(count, OCCLUSION_REACH, np.float32)
-        opened = self.scene.run(point, scatter, dists=reach, query="OCCLUDED") == -1
-        light = _light(
-            albedo, normal, gloss, lit, opened, sun, rays[hit], camera.sun_light.astype(np.float32),
-            camera.sky_light.astype(np.float32), camera.ground_light.astype(np.float32),
-        )  # fmt: skip
-        colour, classes = np.zeros((len(rays), 3), np.float32), np.full(len(rays), -1, np.int16)
-        colour[hit], classes[hit] = light, label
-        counts = np.zeros((len(LABELS), 3), np.int64)
-        np.add.at(counts, (label, shown), 1)
-        return colour, classes, counts
-
-    def _cast_shadow(self, camera: Camera, ground, turn, ground_light, backdrop) -> None:
-        """Darken the ground where the person takes its light: the sun's by rays, the sky's close to the body."""
-        on_ground = np.flatnonzero((ground[:, 2] >= 0) & (np.abs(ground[:, :2]).max(1) < 3.0))
-        if not len(on_ground):
-            return
-        points = (ground[on_ground] @ turn.T).astype(np.float32)
-        points[:, 2] = 0.002
-        sun = (turn @ camera.sun).astype(np.float32)
-        thrown = self.mesh.vertices[:, :2] - self.mesh.vertices[:, 2:] * sun[:2] / sun[2]
-        near = np.flatnonzero(((points[:, :2] >= thrown.min(0)) & (points[:, :2] <= thrown.max(0))).all(1))
-        shaded = np.zeros(len(points), bool)
-        if len(near):
-            towards = np.broadcast_to(sun, (len(near), 3)).astype(np.float32)
-            shaded[near] = self.scene.run(points[near], towards, query="OCCLUDED") != -1
-        feet = self.mesh.vertices[self.mesh.vertices[:, 2] < 0.06][:, :2]
-        near = np.full(len(points), 9.0, np.float32)
-        for foot in (feet[feet[:, 0] > 0], feet[feet[:, 0] <= 0]):
-            if len(foot):
-                near = np.minimum(near, np.square((points[:, :2] - foot.mean(0)) / (0.10, 0.16)).sum(1))
-        sky_share = camera.sky_light / ground_light
-        left = np.where(shaded[:, None], sky_share, 1.0) * (1 - 0.5 * np.exp(-0.5 * near))[:, None]
-        backdrop[on_ground] *= left.astype(np.float32)
 
 
-def _look_at(eye: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Rows right, up, ahead of a camera at `eye`."""
-    ahead = (target - eye) / np.linalg.norm(target - eye)
-    right = np.cross(ahead, (0, 0, 1.0))
-    right /= np.linalg.norm(right)
-    return np.stack([right, np.cross(right, ahead), ahead])
+def empty_view(
+    camera: Camera, sighting: Sighting, size: tuple[int, int], rng: np.random.Generator
+) -> tuple[np.ndarray, bytes]:
+    """A detector's false alarm: the camera's place and what stands there, and nobody.
+
+    Args:
+        rng: For what stands there and for the sensor's noise.
+    Returns:
+        (H, W, 3) uint8 and its JPEG.
+    """
+    nobody = np.array([(x, y, z) for x in (-0.25, 0.25) for y in (-0.15, 0.15) for z in (0.0, rng.uniform(1.2, 1.8))])
+    frame = _frame(camera, sighting, nobody, size)
+    backdrop, ground = paint_place(camera, frame, sighting.place)
+    canvas = Canvas(size)
+    if rng.random() < 0.75:  # what looks a little like a person is what a detector takes for one
+        kind = ("post", "car", "bench")[rng.choice(3, p=(0.5, 0.3, 0.2))]
+        thing = prop(camera.seed, kind, int(rng.integers(VARIANTS)))
+        turn = float(rng.normal(0, 0.2) + np.pi * rng.integers(2))
+        at = (float(rng.normal(0, {"post": 0.12, "car": 1.0, "bench": 0.3}[kind])), float(rng.uniform(0, 0.6)))
+        layer, shade = thing.layer(thing.project(frame, at, turn), camera)
+        canvas.add(layer)
+        shade.fall_on(ground, backdrop, camera)
+    rgb = expose(canvas.resolve(backdrop)[0], camera, rng, size[0])
+    return rgb, encode(rgb, camera)
 
 
-def _crop(vertices, eye, basis, margins, aspect):
-    """Image-plane box (u0, u1, v0, v1) of a loose detection of the required width : height, and of the body alone."""
-    seen = (vertices - eye) @ basis.T
-    u, v = seen[:, 0] / seen[:, 2], seen[:, 1] / seen[:, 2]
-    body = np.array([u.min(), u.max(), v.min(), v.max()])
-    tall = body[3] - body[2]
-    box = body + np.array([-margins[0], margins[1], -margins[3], margins[2]]) * tall
-    lacking = (box[3] - box[2]) * aspect - (box[1] - box[0])
-    if lacking > 0:
-        box += np.array([-lacking / 2, lacking / 2, 0, 0])
+def passers_by(tailor: Tailor, seed: int) -> list[Stage]:
+    """People of universe `seed` who are in no other picture, to walk past in front of others."""
+    stages = []
+    for number in range(EXTRAS_FIRST, EXTRAS_FIRST + EXTRAS):
+        person = draw_person(seed, number)
+        figure = tailor.dress(person)
+        stages.append(Stage(figure, figure.posed(draw_pose(stream(seed, "pose", number, 0), person))))
+    return stages
+
+
+def _frame(camera: Camera, sighting: Sighting, placed: np.ndarray, size: tuple[int, int]) -> Frame:
+    """The detector's crop around scene points (N, 3) that stand at the origin."""
+    eye = np.array([0.0, -sighting.distance, camera.height])
+    basis = look_at(eye, np.array([0.0, 0.0, 0.5 * placed[:, 2].max()]))
+    return Frame(eye, basis, detection(placed, eye, basis, sighting, size[1] / size[0]), size)
+
+
+def _in_front(
+    seed: int, occluder: Occluder, others: Sequence[Stage], person: Projection, layer: Layer
+) -> tuple[Thing, Projection]:
+    """Bring the occluder in from its side until it hides as much of the person as it is to hide."""
+    if occluder.kind == "passer-by":
+        thing: Thing = others[int(occluder.variant * len(others))]
     else:
-        extra = -lacking / aspect / 2
-        box += np.array([0, 0, -extra, extra])
-    return box, body
+        thing = prop(seed, occluder.kind, int(occluder.variant * VARIANTS))
+    wide = np.abs((thing.mesh.vertices @ axis_rotation(2, -occluder.heading))[:, 0]).max()
+    within, beyond = 0.0, 0.5 + float(wide)  # metres beside the line of sight
+    body = layer.label > 0
+    for _ in range(7):
+        aside = 0.5 * (within + beyond)
+        projection = thing.project(person.frame, (occluder.side * aside, -occluder.ahead), occluder.heading)
+        key = cover(projection.x, projection.y, projection.key, thing.mesh.faces, layer.top, layer.left, *body.shape)[1]
+        hidden = (body & (key > layer.key)).sum() / max(body.sum(), 1)
+        if hidden > occluder.hides:
+            within = aside
+        else:
+            beyond = aside
+    return thing, projection
 
 
-@nb.njit(cache=True)
-def _surfaces(
-    origin, rays, distance, face, bu, bv, faces, vertices, canonical, normals, limbs, face_material, materials, straps,
-    albedo, normal, point, gloss, label, shown, scatter,
-):  # fmt: skip
-    """Fill, for every hit, what the surface is there; `scatter` is a random direction above it (by the hit's number)."""
-    colour = np.empty(3, np.float32)
-    p = np.empty(3, np.float32)
-    for h in range(rays.shape[0]):
-        f = face[h]
-        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-        w1, w2 = bu[h], bv[h]
-        w0 = 1 - w1 - w2
-        material = materials[face_material[f]]
-        limb = limbs[f]
-        nx = ny = nz = np.float32(0)
-        for d in range(3):
-            p[d] = w0 * canonical[a, d] + w1 * canonical[b, d] + w2 * canonical[c, d]
-        nx = w0 * normals[a, 0] + w1 * normals[b, 0] + w2 * normals[c, 0]
-        ny = w0 * normals[a, 1] + w1 * normals[b, 1] + w2 * normals[c, 1]
-        nz = w0 * normals[a, 2] + w1 * normals[b, 2] + w2 * normals[c, 2]
-        what, strap = paint(material, limb, p, straps, colour)
-        folds = material[FOLDS]
-        if folds > 0:  # cloth: bend the normal along slow noise, stretched along the limb
-            nx += folds * 2 * (noise(p[0] * 22 + 7, p[1] * 22, p[2] * 8) - 0.5)
-            ny += folds * 2 * (noise(p[0] * 22, p[1] * 22 + 31, p[2] * 8) - 0.5)
-            nz += folds * 1.4 * (noise(p[0] * 9, p[1] * 9, p[2] * 26 + 57) - 0.5)
-        if nx * rays[h, 0] + ny * rays[h, 1] + nz * rays[h, 2] > 0:
-            nx, ny, nz = -nx, -ny, -nz
-        length = np.sqrt(nx * nx + ny * ny + nz * nz) + np.float32(1e-9)
-        nx, ny, nz = nx / length, ny / length, nz / length
-        normal[h, 0], normal[h, 1], normal[h, 2] = nx, ny, nz
-        for d in range(3):
-            albedo[h, d] = colour[d]
-            point[h, d] = origin[d] + distance[h] * rays[h, d] + np.float32(0.004) * normal[h, d]
-        gloss[h] = material[GLOSS]
-        shown[h] = what
-        kind = int(material[LABEL])
-        if strap >= 0:
-            kind = strap
-        elif kind == FACE and limb >= LEFT_ARM:
-            kind = 14 + (limb - LEFT_ARM)  # arms and legs in LIP's order
-        elif kind == LEFT_SHOE:
-            kind = LEFT_SHOE + (limb - LEFT_LEG)
-        label[h] = kind
-        # A point in the unit ball beside the normal's tip: cosine-weighted.
-        s1 = (h * 0.7548776662) % 1.0
-        s2 = (h * 0.5698402910) % 1.0
-        z = 1 - 2 * s1
-        r = np.sqrt(max(0.0, 1 - z * z)) * 0.98
-        scatter[h, 0] = nx + r * np.cos(6.2831853 * s2)
-        scatter[h, 1] = ny + r * np.sin(6.2831853 * s2)
-        scatter[h, 2] = nz + z * 0.98
-        length = np.sqrt(scatter[h, 0] ** 2 + scatter[h, 1] ** 2 + scatter[h, 2] ** 2) + 1e-9
-        for d in range(3):
-            scatter[h, d] /= length
-
-
-@nb.njit(cache=True)
-def _light(albedo, normal, gloss, lit, opened, sun, rays, sun_light, sky_light, ground_light):
-    """Light (H, 3) that each hit sends to the camera."""
-    out = np.empty_like(albedo)
-    for h in range(albedo.shape[0]):
-        facing = normal[h, 0] * sun[0] + normal[h, 1] * sun[1] + normal[h, 2] * sun[2]
-        direct = max(facing, np.float32(0)) if lit[h] else np.float32(0)
-        up = 0.5 + 0.5 * normal[h, 2]
-        ambient = np.float32(1.0) if opened[h] else np.float32(0.35)
-        shine = np.float32(0)
-        if gloss[h] > 0 and direct > 0:
-            length = np.sqrt(rays[h, 0] ** 2 + rays[h, 1] ** 2 + rays[h, 2] ** 2)
-            hx, hy, hz = sun[0] - rays[h, 0] / length, sun[1] - rays[h, 1] / length, sun[2] - rays[h, 2] / length
-            along = (hx * normal[h, 0] + hy * normal[h, 1] + hz * normal[h, 2]) / np.sqrt(hx * hx + hy * hy + hz * hz)
-            shine = gloss[h] * max(along, np.float32(0)) ** 24
-        for d in range(3):
-            sky = (sky_light[d] * up + ground_light[d] * (1 - up)) * ambient
-            out[h, d] = albedo[h, d] * (sky + sun_light[d] * direct) + shine * sun_light[d] * 0.3
-    return out
-
-
-@nb.njit(cache=True)
-def _resolve(backdrop, colour, classes, window, grid, label_count):
-    """Average samples into pixels; a pixel's class is the one most of its samples have."""
-    rows, columns = backdrop.shape[0], backdrop.shape[1]
-    top, bottom, left, right = window
-    image = backdrop.copy()
-    labels = np.zeros((rows, columns), np.uint8)
-    votes = np.zeros(label_count + 1, np.int32)
-    wide = right - left
-    for r in range(top // grid, (bottom + grid - 1) // grid):
-        for c in range(left // grid, (right + grid - 1) // grid):
-            votes[:] = 0
-            covered = 0
-            red = green = blue = np.float32(0)
-            for i in range(r * grid, (r + 1) * grid):
-                for j in range(c * grid, (c + 1) * grid):
-                    if top <= i < bottom and left <= j < right:
-                        s = (i - top) * wide + j - left
-                        if classes[s] >= 0:
-                            covered += 1
-                            votes[classes[s]] += 1
-                            red += colour[s, 0]
-                            green += colour[s, 1]
-                            blue += colour[s, 2]
-            if covered:
-                share = np.float32(1.0) / (grid * grid)
-                rest = 1 - covered * share
-                image[r, c, 0] = image[r, c, 0] * rest + red * share
-                image[r, c, 1] = image[r, c, 1] * rest + green * share
-                image[r, c, 2] = image[r, c, 2] * rest + blue * share
-                best = votes.argmax()
-                if covered * 2 >= grid * grid:
-                    labels[r, c] = best
-    return image, labels
-
-
-def _expose(light: np.ndarray, camera: Camera, rng: np.random.Generator) -> np.ndarray:
-    """Optics and sensor: blur, exposure, colour cast, curve, noise. (H, W, 3) linear to uint8."""
-    rows = light.shape[0]
-    blur = camera.blur * rows / 128
-    light = cv2.GaussianBlur(light, (0, 0), sigmaX=float(np.hypot(blur, camera.motion * rows / 128)), sigmaY=blur)
-    light = light * (camera.exposure * camera.cast).astype(np.float32)
-    light = light * (1 + light * 0.06) / (1 + light * 0.55)  # shoulder: highlights do not clip hard
-    signal = 255 * np.clip(light * 1.25, 0, 1) ** np.float32(camera.contrast / 2.2)
-    signal += rng.standard_normal(signal.shape, dtype=np.float32) * np.float32(camera.noise)
-    return np.clip(signal + 0.5, 0, 255).astype(np.uint8)
+def paint_place(camera: Camera, frame: Frame, place: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """The lit backdrop (H, W, 3) and the points seen on the ground (H, W, 3), z < 0 where none is."""
+    light = np.stack([
+        ground_light(camera), 0.75 * camera.sky_light + camera.sun_light * max(-camera.sun[1], 0) * 0.8,
+    ]).astype(np.float32)  # fmt: skip
+    backdrop, ground = (np.empty((frame.size[0] * frame.size[1], 3), np.float32) for _ in range(2))
+    paint_backdrop(
+        camera.backdrop, frame.eye.astype(np.float32), frame.rays().reshape(-1, 3), np.array(place, np.float32), light,
+        backdrop, ground,
+    )  # fmt: skip
+    return backdrop.reshape(*frame.size, 3), ground.reshape(*frame.size, 3)

@@ -4,23 +4,30 @@ A material is a row of numbers (see `Material`); `paint` answers, for a point on
 point shows (`Shown`): a print or a bag's strap is thus known to the pixel.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numba as nb
 import numpy as np
 
-from clasp_bench.data.synthped.body import HEAD, LEFT_ARM, LEFT_LEG, RIGHT_LEG, TORSO
+from clasp_bench.data.synthped.body import HEAD, LEFT_ARM, LEFT_LEG, RIGHT_ARM, RIGHT_LEG, TORSO
 
 
 class Pattern(IntEnum):
-    PLAIN, STRIPES, PLAID, LOGO, SPLICE, SIDE_STRIPE, DOTS, CAMO, SKIN, HAIR, EYE, DENIM, BUTTONS, SOLE = range(14)
+    PLAIN, STRIPES, PLAID, LOGO, SPLICE, SIDE_STRIPE, DOTS, CAMO, SKIN, HAIR, EYE, DENIM, SOLE, PARCEL = range(14)
+
+
+class Trim(IntEnum):
+    """What a garment's kind draws over its pattern: collars, buttons, zips, ribs, lapels, belts."""
+
+    NONE, TEE, SHIRT, KNIT, JACKET, COAT, BELT = range(7)
 
 
 # Plain integers for Numba.
 (
-    _PLAIN, _STRIPES, _PLAID, _LOGO, _SPLICE, _SIDE_STRIPE, _DOTS, _CAMO, _SKIN, _HAIR, _EYE, _DENIM, _BUTTONS, _SOLE,
+    _PLAIN, _STRIPES, _PLAID, _LOGO, _SPLICE, _SIDE_STRIPE, _DOTS, _CAMO, _SKIN, _HAIR, _EYE, _DENIM, _SOLE, _PARCEL,
 ) = (int(pattern) for pattern in Pattern)  # fmt: skip
+_, _TEE, _SHIRT, _KNIT, _JACKET, _COAT, _BELT = (int(trim) for trim in Trim)
 
 
 class Shown(IntEnum):
@@ -41,6 +48,10 @@ class Material:
         form: Pattern's variant: where a splice lies, which print a logo is.
         gloss: Strength of the highlight.
         folds: Depth of the cloth's folds (a change of the normal).
+        offset: Where a random pattern begins, so that no two are cut from the same cloth.
+        trim: A `Trim`.
+        collar: How far above the neutral neckline a garment reaches, in canonical metres.
+        hem: Canonical height at which it ends.
     """
 
     label: int
@@ -50,7 +61,10 @@ class Material:
     form: float = 0.0
     gloss: float = 0.0
     folds: float = 0.0
-    extra: tuple[float, float] = field(default=(0.0, 0.0))
+    offset: float = 0.0
+    trim: Trim = Trim.NONE
+    collar: float = 0.0
+    hem: float = -1.0
 
     def row(self) -> np.ndarray:
         colours = [np.asarray(colour, float) for colour in self.colours]
@@ -63,12 +77,22 @@ class Material:
             self.form,
             self.gloss,
             self.folds,
-            *self.extra,
+            self.offset,
+            self.trim,
+            self.collar,
+            self.hem,
         ]
         return np.array(numbers, np.float32)
 
 
-LABEL, PATTERN, FIRST, SECOND, THIRD, SCALE, FORM, GLOSS, FOLDS, EXTRA = 0, 1, 2, 5, 8, 11, 12, 13, 14, 15
+LABEL, PATTERN, FIRST, SECOND, THIRD, SCALE, FORM, GLOSS, FOLDS, OFFSET, TRIM, COLLAR, HEM = (
+    0,
+    1,
+    2,
+    5,
+    8,
+    *range(11, 19),
+)
 
 _SHOULDER_L = np.array([0.187, -0.021, 0.652], np.float32)
 _ARM_L = np.array([0.323, -0.183, -0.350], np.float32) / np.float32(np.sqrt(0.323**2 + 0.183**2 + 0.350**2))
@@ -111,7 +135,11 @@ def unroll(limb, p):
         along = qx * _ARM_L[0] + qy * _ARM_L[1] + qz * _ARM_L[2]
         rx, ry, rz = qx - along * _ARM_L[0], qy - along * _ARM_L[1], qz - along * _ARM_L[2]
         return 0.05 * np.arctan2(ry, rx * 0.73 + rz * 0.68), 0.65 - along
-    return 0.15 * np.arctan2(x, -(y + 0.04)), z
+    if z < 0.25:
+        return 0.15 * np.arctan2(x, -(y + 0.04)), z
+    if abs(x) < 0.13:  # front and back are cut from flat cloth, and so are the shoulders
+        return x, z
+    return np.sign(x) * (0.27 + y), z
 
 
 @nb.njit(cache=True)
@@ -127,6 +155,57 @@ def _strap(strap, p):
     if strap[0] == 3:  # over the left shoulder, straight down
         return abs(p[0] - (0.125 + 0.04 * max(0.0, 0.6 - p[2]))) < 0.021 and p[2] > 0.22
     return False
+
+
+@nb.njit(cache=True)
+def _trimmed(material, on_arm, p):
+    """How much lighter or darker a garment's trim is than its cloth at canonical point `p`."""
+    trim, x, z = int(material[TRIM]), abs(p[0]), p[2]
+    front = p[1] < -0.01
+    below_neck = 0.722 + material[COLLAR] + 0.5 * (p[1] + 0.02) - z
+    if on_arm:
+        return np.float32(1)
+    if trim == _TEE:
+        return np.float32(0.72 if below_neck < 0.018 else 1)
+    if trim == _SHIRT:
+        if below_neck < 0.05 + 0.4 * x and x < 0.14 and z > 0.58:  # a collar with two points
+            if front and x < 0.012 + 0.25 * max(0.0, below_neck):
+                return np.float32(0.45)
+            return np.float32(0.62 if below_neck > 0.036 + 0.4 * x else 1.22)
+        if front and x < 0.017:
+            if x < 0.009 and (z / 0.075) % 1.0 < 0.22:
+                return np.float32(0.35)
+            return np.float32(0.8 if x > 0.012 else 1.06)
+        if front and 0.04 < p[0] < 0.12 and 0.43 < z < 0.53 and (z > 0.505 or p[0] < 0.047 or p[0] > 0.113):
+            return np.float32(0.8)
+    elif trim == _KNIT:
+        if below_neck < 0.035 or z < material[HEM] + 0.05:
+            return np.float32(0.62 + 0.2 * (int(x * 90) % 2))
+    elif trim == _JACKET:
+        if front and x < 0.010:
+            return np.float32(0.3 if x > 0.005 else 1.9)
+        if z < material[HEM] + 0.045 or below_neck < 0.012:
+            return np.float32(0.5)
+        if front and abs(x - 0.085 - 0.35 * (z - 0.2)) < 0.008 and 0.14 < z < 0.26:
+            return np.float32(0.4)
+        if below_neck < 0.05:
+            return np.float32(0.8)
+    elif trim == _COAT:
+        lapel = 0.022 + 0.28 * (z - 0.42)
+        if front and z > 0.42 and x < lapel + 0.055 * (0.66 - z) / 0.2:
+            return np.float32(0.35 if x < 0.3 * lapel else 0.74)
+        if front and x < 0.008:
+            return np.float32(0.5)
+        if front and 0.03 < x < 0.05 and (z / 0.11) % 1.0 < 0.18 and -0.1 < z < 0.42:
+            return np.float32(0.3)
+        if material[FORM] > 0.5 and abs(z - 0.225) < 0.022:
+            return np.float32(0.42)
+    elif trim == _BELT:
+        if abs(z - 0.25) < 0.018:
+            return np.float32(0.4)
+        if below_neck < 0.012:
+            return np.float32(0.75)
+    return np.float32(1)
 
 
 @nb.njit(cache=True)
@@ -146,6 +225,7 @@ def paint(material, limb, p, straps, out):
     pick = 0  # 0, 1, 2: which of the three colours
     shown = 0
     tint = np.float32(1)
+    on_arm = limb in (LEFT_ARM, RIGHT_ARM)
     if pattern == _STRIPES:
         shown = 1
         pick = 1 if (along / scale) % 1.0 < material[FORM] else 0
@@ -166,39 +246,39 @@ def paint(material, limb, p, straps, out):
             form = int(material[FORM])
             if form == 0:  # a disc with a bar
                 r = np.sqrt(x * x + z * z)
-                if r < 0.075:
-                    pick, shown = (2 if abs(z) < 0.02 else 1), 1
+                if r < 0.09:
+                    pick, shown = (2 if abs(z) < 0.024 else 1), 1
             elif form == 1:  # two lines of letters
-                if abs(x) < 0.105 and (0.012 < z < 0.06 or -0.05 < z < -0.012):
+                if abs(x) < 0.125 and (0.012 < z < 0.075 or -0.065 < z < -0.012):
                     shown = 1
-                    cell = (x + 0.105) / 0.035
+                    cell = (x + 0.125) / 0.042
                     part = cell % 1.0
-                    pick = 1 if part < 0.72 and _hash(int(cell), int(z * 120 + 50), 7) > 0.22 else 0
+                    pick = 1 if part < 0.74 and _hash(int(cell), int(z * 90 + 50), 7) > 0.2 else 0
             elif form == 2:  # a picture in a square
-                if abs(x) < 0.085 and abs(z) < 0.085:
-                    pick, shown = (1 if noise(x * 28 + 9, z * 28 + 5, material[EXTRA]) > 0.47 else 2), 1
+                if abs(x) < 0.1 and abs(z) < 0.1:
+                    pick, shown = (1 if noise(x * 28 + 9, z * 28 + 5, material[OFFSET]) > 0.47 else 2), 1
             else:  # a diamond
-                if abs(x) + abs(z) < 0.1:
-                    pick, shown = (2 if abs(x) + abs(z) < 0.045 else 1), 1
+                if abs(x) + abs(z) < 0.12:
+                    pick, shown = (2 if abs(x) + abs(z) < 0.05 else 1), 1
     elif pattern == _SPLICE:
         form = int(material[FORM])
         shown = 1
         if form == 0:  # yoke and sleeves' tops
-            pick = 1 if (p[2] > 0.50 and limb == TORSO) or (limb != TORSO and along > 0.44) else 0
+            pick = 1 if (p[2] > 0.50 and limb == TORSO) or (on_arm and along > 0.44) else 0
         elif form == 1:  # sleeves
-            pick = 1 if limb != TORSO else 0
+            pick = 1 if on_arm else 0
         elif form == 2:  # two sides
             pick = 1 if p[0] > 0 else 0
         else:  # three bands
-            level = p[2] if limb == TORSO else along
+            level = along if on_arm else p[2]
             pick = 1 if level < 0.30 else (2 if level < 0.46 else 0)
     elif pattern == _SIDE_STRIPE:
         if limb in (LEFT_LEG, RIGHT_LEG):
             outer = around if limb == LEFT_LEG else -around
-            d = abs(outer - 0.118)
-            if d < 0.03:
-                pick, shown = (1 if d > 0.010 or material[FORM] < 0.5 else 0), 1
-        elif p[2] < 0.2 and abs(abs(p[0]) - 0.165) < 0.035 and abs(p[1] + 0.02) < 0.045:
+            d = abs(outer - 0.096)
+            if d < 0.04:
+                pick, shown = (1 if d > 0.013 or material[FORM] < 0.5 else 0), 1
+        elif p[2] < 0.2 and abs(abs(p[0]) - 0.165) < 0.035 and abs(p[1] + 0.02) < 0.05:
             pick, shown = 1, 1
     elif pattern == _DOTS:
         shown = 1
@@ -208,42 +288,38 @@ def paint(material, limb, p, straps, out):
         pick = 1 if u * u + v * v < 0.085 else 0
     elif pattern == _CAMO:
         shown = 1
-        n = noise(p[0] / scale + 3, p[1] / scale + 5, p[2] / scale + material[EXTRA])
+        n = noise(p[0] / scale + 3, p[1] / scale + 5, p[2] / scale + material[OFFSET])
         m = noise(p[0] / scale * 1.7 + 11, p[1] / scale * 1.7, p[2] / scale * 1.7)
         pick = 1 if n > 0.56 else (2 if m > 0.6 else 0)
     elif pattern == _SKIN:
         # A face: lips, brows, shadow of a beard. Canonical metres of Anny's neutral adult.
+        beard = material[FORM] > 0 and p[1] < -0.06 and 0.775 + 0.35 * (p[1] + 0.15) < p[2] < 0.852
         if limb == HEAD and p[1] < -0.09:
             x, z = abs(p[0]), p[2]
             if p[1] < -0.125 and x < 0.026 and abs(z - 0.833 - 0.12 * x) < 0.010 - 0.2 * x:
                 pick = 1
-            elif (0.012 < x < 0.046 and abs(z - 0.925 + 6.0 * (x - 0.03) ** 2) < 0.0045) or (
-                material[FORM] > 0 and z < 0.855 and p[1] < -0.06
-            ):
+            elif beard or (0.012 < x < 0.046 and abs(z - 0.925 + 6.0 * (x - 0.03) ** 2) < 0.0045):
                 pick = 2
             elif abs(x - 0.031) < 0.016 and abs(z - 0.905) < 0.011:
                 tint = np.float32(0.82)
-        elif limb == HEAD and material[FORM] > 0 and p[2] < 0.85 and p[1] < -0.06:
+        elif limb == HEAD and beard:
             pick = 2
     elif pattern == _HAIR:
-        tint = np.float32(0.75 + 0.5 * noise(p[0] * 160, p[1] * 160, p[2] * 14))
+        if material[FORM] > 0:  # curls
+            tint = np.float32(0.45 + 1.1 * noise(p[0] * 75, p[1] * 75, p[2] * 75))
+        else:
+            tint = np.float32(0.75 + 0.5 * noise(p[0] * 160, p[1] * 160, p[2] * 14))
     elif pattern == _EYE:
         r = np.sqrt((abs(p[0]) - 0.031) ** 2 + (p[2] - 0.904) ** 2)
         pick = 2 if r < 0.0028 else (1 if r < 0.0062 else 0)
     elif pattern == _DENIM:
         fade = noise(p[0] * 9 + 2, p[1] * 9, p[2] * 4 + 7)
         tint = np.float32(0.8 + 0.45 * fade)
-    elif pattern == _BUTTONS:
-        if abs(p[0]) < 0.007 and p[1] < 0:
-            tint = np.float32(0.55)
-        elif p[1] < 0 and 0.02 < abs(p[0]) < 0.036 and (p[2] / 0.11) % 1.0 < 0.15 and p[2] > -0.1:
-            pick = 1
-        elif p[1] < -0.02 and p[2] > 0.48 and abs(abs(p[0]) - 0.022 - 0.28 * (p[2] - 0.48)) < 0.006:
-            tint = np.float32(0.6)
-        elif material[EXTRA] > 0 and abs(p[2] - 0.22) < 0.02 and limb == TORSO:
-            pick = 2
     elif pattern == _SOLE:
         pick = 1 if p[2] < -0.795 else 0
+        shown = 1 if p[2] > -0.68 else 0  # a boot's shaft
+    elif pattern == _PARCEL:
+        pick = 1 if abs(p[0]) < 0.035 else 0  # a strip of tape
 
     if pick == 0:
         out[:] = material[FIRST : FIRST + 3]
@@ -251,6 +327,8 @@ def paint(material, limb, p, straps, out):
         out[:] = material[SECOND : SECOND + 3]
     elif pick == 2:
         out[:] = material[THIRD : THIRD + 3]
+    if material[TRIM] > 0:
+        tint *= _trimmed(material, on_arm, p)
     out[0] *= tint
     out[1] *= tint
     out[2] *= tint

@@ -1,9 +1,10 @@
 """The projection head, the centring and the cross-view loss of DINO (Caron et al., ICCV 2021), shared by self-distillation methods."""
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from clasp_bench.distributed import mean_over_processes
 
 
 class ProjectionHead(nn.Module):
@@ -39,22 +40,36 @@ class Center(nn.Module):
         prototypes: K.
         temperature: Sharpening of the centred softmax; lower is sharper.
         momentum: Weight of the old mean.
+        warmup: (temperature at the first step, steps): from there it moves in a line to `temperature` (DINO, section 3.1 and its appendix:
+            0.04 to 0.07 in 30 epochs); None keeps it.
     """
 
-    def __init__(self, prototypes: int, temperature: float = 0.04, momentum: float = 0.9):
+    def __init__(
+        self,
+        prototypes: int,
+        temperature: float = 0.04,
+        momentum: float = 0.9,
+        warmup: tuple[float, int] | None = None,
+    ):
         super().__init__()
-        self.temperature, self.momentum = temperature, momentum
+        self.final_temperature, self.momentum, self.warmup = temperature, momentum, warmup
         self.register_buffer("mean", torch.zeros(prototypes))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def temperature(self) -> float:
+        """Of the next step."""
+        if self.warmup is None:
+            return self.final_temperature
+        start, steps = self.warmup
+        return start + (self.final_temperature - start) * min(1.0, self.steps.item() / steps)
 
     @torch.no_grad()
     def forward(self, logits: Tensor) -> Tensor:
         """Teacher logits (..., K) to target probabilities (..., K); afterwards the mean has moved."""
         target = ((logits.float() - self.mean) / self.temperature).softmax(-1)
-        batch_mean = logits.float().flatten(0, -2).mean(0)
-        if dist.is_initialized():
-            dist.all_reduce(batch_mean)
-            batch_mean /= dist.get_world_size()
-        self.mean.lerp_(batch_mean, 1 - self.momentum)
+        self.mean.lerp_(mean_over_processes(logits.float().flatten(0, -2).mean(0)), 1 - self.momentum)
+        self.steps += 1
         return target
 
 

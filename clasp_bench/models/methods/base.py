@@ -2,10 +2,12 @@
 
 from abc import abstractmethod
 
+import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from clasp_bench.data.multicrop import MultiCrop
+from clasp_bench.distributed import mean_over_processes
 from clasp_bench.registry import MODELS
 
 
@@ -37,6 +39,21 @@ class SelfSupervised(BaseModel):
     def loss(self, crops: MultiCrop, **labels: Tensor) -> dict[str, Tensor]:
         """Losses (keys beginning with ``loss``; their sum is minimised) and figures to log, all scalars."""
 
+    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """MMEngine's sum of losses; what is logged is the mean over processes."""
+        loss, figures = super().parse_losses(losses)
+        means = mean_over_processes(torch.stack([value.detach().float() for value in figures.values()]))
+        return loss, dict(zip(figures, means, strict=True))
+
     def exported(self) -> nn.Module:
         """The backbone that is handed on to downstream tasks."""
         return self.backbone
+
+    def features(self, images: Tensor) -> Tensor:
+        """Features (B, D) of normalised images (B, 3, H, W), by which a run's health is judged."""
+        return self.exported()(images)[-1]
+
+
+def encode(backbone: nn.Module, views: Tensor) -> Tensor:
+    """All tokens of views (V, B, 3, H, W), class token first: (V, B, 1 + N, D). Experts, where there are some, see the instance prompt."""
+    return backbone.tail(backbone.trunk(views.flatten(0, 1)), "instance").unflatten(0, views.shape[:2])

@@ -6,11 +6,12 @@ from mmpretrain.models.heads import MAEPretrainHead
 from mmpretrain.models.losses import PixelReconstructionLoss
 from mmpretrain.models.necks import MAEPretrainDecoder
 from mmpretrain.models.selfsup import MAEViT
-from mmpretrain.models.utils import build_2d_sincos_position_embedding
 from torch import Tensor, nn
 
 from clasp_bench.data.multicrop import MultiCrop
+from clasp_bench.distributed import global_size, own_rows
 from clasp_bench.models.backbones import CLASPViT
+from clasp_bench.models.backbones.positions import sincos_positions
 from clasp_bench.models.methods.base import SelfSupervised
 from clasp_bench.registry import MODELS
 
@@ -24,9 +25,24 @@ class PersonMAEViT(MAEViT):
     def init_weights(self) -> None:
         """Sine-cosine position embedding over rows and columns; the rest as in mmpretrain."""
         VisionTransformer.init_weights(self)
-        self.pos_embed.data.copy_(_positions(self.patch_resolution, self.embed_dims))
+        self.pos_embed.data.copy_(sincos_positions(self.patch_resolution, self.embed_dims))
         nn.init.xavier_uniform_(self.patch_embed.projection.weight.data.flatten(1))
         nn.init.normal_(self.cls_token, std=0.02)
+
+    def random_masking(self, x: Tensor, mask_ratio: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Keep a random share of the patches, the same for an image however many processes share the batch.
+
+        Args:
+            x: (B, N, D) patches.
+            mask_ratio: Share of them that is left out.
+        Returns:
+            The patches kept (B, K, D), the mask (B, N) with 1 where one was left out, and for each patch its place in the shuffled order (B, N).
+        """
+        images, patches, width = x.shape
+        kept = int(patches * (1 - mask_ratio))
+        order = own_rows(torch.rand(global_size(images), patches, device=x.device)).argsort(dim=1)
+        place = order.argsort(dim=1)
+        return x.gather(1, order[:, :kept, None].expand(-1, -1, width)), (place >= kept).to(x.dtype), place
 
     def _prepare_pos_embed(self, *args, **kwargs) -> None:
         """mmpretrain takes a foreign position embedding for square; grids of this model's shape need no resizing."""
@@ -43,7 +59,7 @@ class PersonMAEDecoder(MAEPretrainDecoder):
     def init_weights(self) -> None:
         """Sine-cosine position embedding over rows and columns; the rest as in mmpretrain."""
         nn.init.normal_(self.mask_token, std=0.02)
-        self.decoder_pos_embed.data.copy_(_positions(self.grid, self.decoder_pos_embed.shape[-1]))
+        self.decoder_pos_embed.data.copy_(sincos_positions(self.grid, self.decoder_pos_embed.shape[-1]))
 
 
 @MODELS.register_module()
@@ -62,7 +78,7 @@ class MAE(SelfSupervised):
     """Masked autoencoders.
 
     Source: He et al., "Masked Autoencoders Are Scalable Vision Learners", CVPR 2022; encoder, decoder and loss are mmpretrain's.
-    Left out: nothing. Changed: person crops keep their aspect ratio (H : W = 2 : 1), as HAP does (papers' section 3.3).
+    Left out: nothing. Changed: person crops keep their aspect ratio (H : W = 2 : 1).
 
     Args:
         backbone: Config of a `PersonMAEViT`.
@@ -89,10 +105,6 @@ class MAE(SelfSupervised):
         latent, mask, order = self.backbone(images)
         return {"loss_reconstruction": self.head.loss(self.decoder(latent, order), images, mask)}
 
-
-def _positions(grid: tuple[int, int], width: int) -> Tensor:
-    """(1, 1 + rows * columns, width) in the row-major order of patches; mmpretrain's builder goes column by column."""
-    rows, columns = grid
-    built = build_2d_sincos_position_embedding((rows, columns), width, cls_token=True)
-    patches = built[:, 1:].unflatten(1, (columns, rows)).transpose(1, 2).flatten(1, 2)
-    return torch.cat([built[:, :1], patches], dim=1)
+    def features(self, images: Tensor) -> Tensor:
+        """Mean over the patches of whole images, (B, D); no loss reaches the class token."""
+        return self.backbone(images, mask=None)[-1][:, 1:].mean(1)

@@ -1,3 +1,3 @@
-from clasp_bench.models.moe.pc_moe import PCMoE, PCMoELayer, Routing
+from clasp_bench.models.moe.pc_moe import PCMoE, PCMoELayer, PCMoESwinBlock, Routing
 
-__all__ = ["PCMoE", "PCMoELayer", "Routing"]
+__all__ = ["PCMoE", "PCMoELayer", "PCMoESwinBlock", "Routing"]

@@ -3,13 +3,19 @@
 Legend: T tokens, K experts a token, D width, H hidden width, E experts, A = T * K assignments. A suffix names a tensor's axes.
 
 Every assignment is computed, none is dropped and none padded: assignments are sorted by expert, each expert sees one contiguous run of
-rows, and the outputs are put back by the inverse permutation (no scatter-add, so the result does not depend on thread order).
+rows, and the outputs are put back by the inverse permutation. Nothing is scattered or added in the order in which threads come, forward or backward,
+so the same input gives the same bits.
+
+On a processor the runs are multiplied one after the other (`SplitFFN`): torch's grouped product does the same there, but cannot add the bias with
+the product (6 % slower at the shape of benchmarks/moe.py). On a device where it passes a self-test the grouped product does all runs at once.
 """
 
+from collections.abc import Iterator
 from functools import cache
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
@@ -26,30 +32,88 @@ def expert_ffn(
     Returns:
         (T, D), in the type of `x_TD`.
     """
-    tokens, top_k = expert_TK.shape
     expert_A = expert_TK.reshape(-1)
     order_A = torch.argsort(expert_A, stable=True)
-    sorted_expert_A = expert_A[order_A]
-    rows_E = torch.bincount(expert_A, minlength=w1_EHD.shape[0])
-
-    # index_select, not indexing: the gradient of the latter adds up in the order in which threads come
-    b1_AH, b2_AD = (bias.to(x_TD.dtype).index_select(0, sorted_expert_A) for bias in (b1_EH, b2_ED))
-    hidden_AH = F.gelu(_grouped_linear(x_TD.index_select(0, order_A // top_k), w1_EHD, rows_E) + b1_AH)
-    out_AD = _grouped_linear(hidden_AH, w2_EDH, rows_E) + b2_AD
-
     position_A = torch.empty_like(order_A)
     position_A[order_A] = torch.arange(len(order_A), device=order_A.device)
-    out_TKD = out_AD.index_select(0, position_A).reshape(tokens, top_k, -1)
-    return (out_TKD * gate_TK.to(x_TD.dtype).unsqueeze(-1)).sum(1)
+    rows_E = torch.bincount(expert_A, minlength=w1_EHD.shape[0])
+    weights = [weight.to(x_TD.dtype) for weight in (w1_EHD, b1_EH, w2_EDH, b2_ED)]
+    if _uses_grouped_mm(x_TD):
+        out_AD = grouped_ffn(x_TD, order_A, position_A, rows_E, *weights)
+    else:
+        out_AD = SplitFFN.apply(x_TD, order_A, position_A, rows_E.tolist(), *weights)
+    return (out_AD.unflatten(0, expert_TK.shape) * gate_TK.to(x_TD.dtype).unsqueeze(-1)).sum(1)
 
 
-def _grouped_linear(x_AD: Tensor, weight_EHD: Tensor, rows_E: Tensor) -> Tensor:
-    """x @ W_e^T for each run of `rows_E[e]` rows of expert e."""
-    weight_EHD = weight_EHD.to(x_AD.dtype)
-    if _grouped_mm_works(x_AD.device.type, x_AD.dtype):
-        return F.grouped_mm(x_AD, weight_EHD.transpose(-2, -1), offs=rows_E.cumsum(0).to(torch.int32))
-    runs = x_AD.split(rows_E.tolist())
-    return torch.cat([F.linear(run, weight) for run, weight in zip(runs, weight_EHD, strict=True)])
+class SplitFFN(torch.autograd.Function):
+    """Each expert's FFN on its own run of rows, forward and backward.
+
+    Args:
+        x_TD: tokens.
+        order_A, position_A: the sorting of assignments by expert and its inverse.
+        rows: number of assignments of each expert.
+        w1_EHD, b1_EH, w2_EDH, b2_ED: in the type of `x_TD`.
+    Returns:
+        (A, D), in the order of assignments.
+    """
+
+    @staticmethod
+    def forward(ctx, x_TD, order_A, position_A, rows, w1_EHD, b1_EH, w2_EDH, b2_ED):
+        x_AD = x_TD.index_select(0, order_A // (len(order_A) // len(x_TD)))
+        hidden_AH = x_AD.new_empty(len(x_AD), w1_EHD.shape[1])  # before the activation
+        active_AH = torch.empty_like(hidden_AH)
+        out_AD = torch.empty_like(x_AD)
+        for e, run in _runs(rows):
+            torch.addmm(b1_EH[e], x_AD[run], w1_EHD[e].T, out=hidden_AH[run])
+            active_AH[run] = F.gelu(hidden_AH[run])
+            torch.addmm(b2_ED[e], active_AH[run], w2_EDH[e].T, out=out_AD[run])
+        ctx.save_for_backward(x_AD, hidden_AH, active_AH, order_A, position_A, w1_EHD, w2_EDH)
+        ctx.rows, ctx.tokens = rows, len(x_TD)
+        return out_AD.index_select(0, position_A)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_AD):
+        x_AD, hidden_AH, active_AH, order_A, position_A, w1_EHD, w2_EDH = ctx.saved_tensors
+        grad_out_AD = grad_AD.index_select(0, order_A)
+        grad_x_AD = torch.empty_like(x_AD)
+        grad_w1, grad_w2 = torch.zeros_like(w1_EHD), torch.zeros_like(w2_EDH)
+        grad_b1, grad_b2 = (weight.new_zeros(weight.shape[:2]) for weight in (w1_EHD, w2_EDH))
+        for e, run in _runs(ctx.rows):
+            grad_out = grad_out_AD[run]
+            torch.addmm(grad_w2[e], grad_out.T, active_AH[run], out=grad_w2[e])
+            grad_b2[e] += grad_out.sum(0)
+            grad_hidden = torch.ops.aten.gelu_backward(grad_out @ w2_EDH[e], hidden_AH[run])
+            torch.addmm(grad_w1[e], grad_hidden.T, x_AD[run], out=grad_w1[e])
+            grad_b1[e] += grad_hidden.sum(0)
+            torch.mm(grad_hidden, w1_EHD[e], out=grad_x_AD[run])
+        grad_x_TD = grad_x_AD.index_select(0, position_A).unflatten(0, (ctx.tokens, -1)).sum(1)
+        return grad_x_TD, None, None, None, grad_w1, grad_b1, grad_w2, grad_b2
+
+
+def grouped_ffn(x_TD: Tensor, order_A: Tensor, position_A: Tensor, rows_E: Tensor, *weights: Tensor) -> Tensor:
+    """What `SplitFFN` computes, with torch's grouped matrix product."""
+    w1_EHD, b1_EH, w2_EDH, b2_ED = weights
+    ends_E = rows_E.cumsum(0).to(torch.int32)
+    expert_A = torch.repeat_interleave(rows_E)
+    x_AD = x_TD.index_select(0, order_A // (len(order_A) // len(x_TD)))
+    # index_select, not indexing: the gradient of the latter adds up in the order in which threads come
+    hidden_AH = F.grouped_mm(x_AD, w1_EHD.transpose(-2, -1), offs=ends_E) + b1_EH.index_select(0, expert_A)
+    out_AD = F.grouped_mm(F.gelu(hidden_AH), w2_EDH.transpose(-2, -1), offs=ends_E) + b2_ED.index_select(0, expert_A)
+    return out_AD.index_select(0, position_A)
+
+
+def _uses_grouped_mm(x_TD: Tensor) -> bool:
+    return x_TD.device.type != "cpu" and _grouped_mm_works(x_TD.device.type, x_TD.dtype)
+
+
+def _runs(rows: list[int]) -> Iterator[tuple[int, slice]]:
+    """Each expert that has any rows, and the slice of them."""
+    start = 0
+    for expert, count in enumerate(rows):
+        if count:
+            yield expert, slice(start, start + count)
+        start += count
 
 
 @cache

@@ -7,19 +7,23 @@ prompts"), so this is a reconstruction: routing after Shazeer et al. 2017 and Fe
 upcycling after Komatsuzaki et al. 2022.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from mmcv.cnn.bricks import DropPath
 from mmcv.cnn.bricks.transformer import FFN
 from mmengine.model import BaseModule
+from mmpretrain.models.backbones.swin_transformer import SwinBlock
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from clasp_bench.distributed import mean_over_processes
 from clasp_bench.models.moe.dispatch import expert_ffn
 
 ROUTERS = ("token", "prompt")
+DENSE_KEYS = ("layers.0.0.weight", "layers.0.0.bias", "layers.1.weight", "layers.1.bias")  # of mmcv's FFN
 
 
 @dataclass
@@ -48,6 +52,7 @@ class PCMoE(nn.Module):
         router: "token": logits from token and prompt, the best K experts compute. "prompt": gates from the prompt alone, and the experts'
             weights are merged by them into one dense FFN, so that a fixed prompt costs what a dense FFN costs.
         shared_expert: Every token also passes an expert of its own; the output is the mean of the shared and the routed part.
+        prompt_dim: Width of the prompt; None: D.
         drop_path: Probability of dropping the branch for an image.
     """
 
@@ -59,6 +64,7 @@ class PCMoE(nn.Module):
         top_k: int = 1,
         router: str = "token",
         shared_expert: bool = False,
+        prompt_dim: int | None = None,
         drop_path: float = 0.0,
     ):
         super().__init__()
@@ -71,12 +77,28 @@ class PCMoE(nn.Module):
         self.b1 = nn.Parameter(torch.zeros(num_experts, hidden))
         self.w2 = nn.Parameter(torch.empty(num_experts, dim, hidden))
         self.b2 = nn.Parameter(torch.zeros(num_experts, dim))
-        self.route_prompt = nn.Linear(dim, num_experts)
+        self.route_prompt = nn.Linear(prompt_dim or dim, num_experts)
         self.route_token = nn.Linear(dim, num_experts, bias=False) if router == "token" else None
         self.shared = FFN(dim, hidden, act_cfg=dict(type="GELU"), add_identity=False) if shared_expert else None
-        self.drop_path = DropPath(drop_path)
+        self.gamma2, self.drop_path = nn.Identity(), DropPath(drop_path)
         self.routing: Routing | None = None
         self.reset_parameters()
+
+    @classmethod
+    def in_place_of(cls, ffn: FFN, prompt_dim: int, moe: Mapping) -> "PCMoE":
+        """Experts of the shape of mmcv's `ffn`, with its layer scale and drop path.
+
+        Raises:
+            ValueError: `ffn` has dropout, which experts do not.
+        """
+        if ffn.layers[0][2].p:
+            raise ValueError(
+                f"drop_rate={ffn.layers[0][2].p}: experts have no dropout; set it to 0, or use drop_path_rate"
+            )
+        drop_path = getattr(ffn.dropout_layer, "drop_prob", 0.0)
+        experts = cls(ffn.embed_dims, ffn.feedforward_channels, prompt_dim=prompt_dim, drop_path=drop_path, **moe)
+        experts.gamma2 = ffn.gamma2
+        return experts
 
     def reset_parameters(self) -> None:
         """All experts start as one FFN, initialised as mmpretrain's dense one, and part ways as they see other tokens; a nearly indifferent router.
@@ -96,13 +118,13 @@ class PCMoE(nn.Module):
 
         Args:
             x: (B, N, D) normalised tokens.
-            prompt: (D,).
+            prompt: (prompt_dim,).
         Returns:
             (B, N, D).
         """
         routed = self._by_prompt(x, prompt) if self.router == "prompt" else self._by_token(x, prompt)
         out = routed if self.shared is None else (self.shared(x) + routed) / 2
-        return self.drop_path(out)
+        return self.drop_path(self.gamma2(out))
 
     def _by_prompt(self, x: Tensor, prompt: Tensor) -> Tensor:
         w1_HD, b1_H, w2_DH, b2_D = self.merged(prompt)
@@ -110,9 +132,16 @@ class PCMoE(nn.Module):
 
     def _by_token(self, x: Tensor, prompt: Tensor) -> Tensor:
         x_TD = x.reshape(-1, x.shape[-1])
-        with torch.autocast(
-            x.device.type, enabled=False
-        ):  # a router in half precision is unstable (Switch, section 2.4)
+        gate_TK, expert_TK = self.choose(x_TD, prompt)
+        kernel_type = (
+            torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x_TD.dtype
+        )
+        out_TD = expert_ffn(x_TD.to(kernel_type), expert_TK, gate_TK, self.w1, self.b1, self.w2, self.b2)
+        return out_TD.reshape(x.shape)
+
+    def choose(self, x_TD: Tensor, prompt: Tensor) -> tuple[Tensor, Tensor]:
+        """Gates (T, K), which sum to 1, and experts (T, K), the best first, of tokens under a prompt (router "token" only)."""
+        with torch.autocast(x_TD.device.type, enabled=False):  # a router in half precision is unstable (Switch, 2.4)
             logits_TE = self.route_token(x_TD.float()) + self.route_prompt(prompt.float())
             probability_TE = logits_TE.softmax(-1)
             gate_TK, expert_TK = probability_TE.topk(self.top_k, dim=-1)
@@ -120,57 +149,82 @@ class PCMoE(nn.Module):
             # its own detached value keeps the gradient that reaches the router.
             gate_TK = gate_TK / gate_TK.sum(-1, keepdim=True) if self.top_k > 1 else gate_TK / gate_TK.detach()
             self.routing = self._routing(logits_TE, probability_TE, expert_TK)
-        kernel_type = (
-            torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x_TD.dtype
-        )
-        out_TD = expert_ffn(x_TD.to(kernel_type), expert_TK, gate_TK, self.w1, self.b1, self.w2, self.b2)
-        return out_TD.reshape(x.shape)
+        return gate_TK, expert_TK
 
     def _routing(self, logits_TE: Tensor, probability_TE: Tensor, expert_TK: Tensor) -> Routing:
         load = torch.bincount(expert_TK.reshape(-1), minlength=self.num_experts).float() / expert_TK.numel()
+        load = mean_over_processes(load)  # balance is a product of two means: over the global batch, as in one process
         balance = self.num_experts * (load * probability_TE.mean(0)).sum()
         return Routing(load, balance, logits_TE.logsumexp(-1).square().mean())
 
     def merged(self, prompt: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Weights (H, D), (H,), (D, H), (D,) of the one dense FFN that the experts make under `prompt` (router "prompt" only)."""
         gate_E = self.route_prompt(prompt).softmax(-1)
-        return tuple(torch.einsum("e,e...->...", gate_E, weight) for weight in (self.w1, self.b1, self.w2, self.b2))
+        experts = (self.w1, self.b1, self.w2, self.b2)
+        return tuple((gate_E @ weight.flatten(1)).view(weight.shape[1:]) for weight in experts)
+
+    def dense_ffn(self, prompt: Tensor) -> dict[str, Tensor]:
+        """State of mmcv's FFN that computes what the experts compute under `prompt`.
+
+        Raises:
+            ValueError: there is none: the router looks at tokens, or a shared expert stands beside the others.
+        """
+        if self.router != "prompt":
+            raise ValueError(
+                "experts are chosen token by token (router='token'), which no dense FFN computes; pre-train with moe.router='prompt'"
+            )
+        if self.shared is not None:
+            raise ValueError(
+                "a shared expert stands beside the merged ones, and together they are wider than the dense FFN; pre-train with "
+                "moe.shared_expert=False"
+            )
+        state = dict(zip(DENSE_KEYS, self.merged(prompt), strict=True))
+        return state | {f"gamma2.{key}": tensor for key, tensor in self.gamma2.state_dict().items()}
 
     @torch.no_grad()
     def upcycle(self, ffn: FFN) -> None:
         """Make every expert a copy of a dense `ffn` (sparse upcycling): the layer then computes the dense function."""
-        first, second = ffn.layers[0][0], ffn.layers[1]
-        for mine, dense in (
-            (self.w1, first.weight),
-            (self.b1, first.bias),
-            (self.w2, second.weight),
-            (self.b2, second.bias),
-        ):
-            mine.copy_(dense.expand_as(mine))
+        dense = ffn.state_dict()
+        for mine, key in zip((self.w1, self.b1, self.w2, self.b2), DENSE_KEYS, strict=True):
+            mine.copy_(dense[key].expand_as(mine))
+        self.gamma2.load_state_dict(ffn.gamma2.state_dict())
         if self.shared is not None:
-            self.shared.load_state_dict(ffn.state_dict())
+            self.shared.load_state_dict({key: dense[key] for key in DENSE_KEYS})
 
 
 class PCMoELayer(TransformerEncoderLayer):
     """mmpretrain's transformer encoder layer with a `PCMoE` in place of the FFN.
 
     Args:
-        moe: Arguments of `PCMoE` but for dim, hidden and drop_path.
-        drop_path_rate, embed_dims, feedforward_channels, **layer: As in mmpretrain.
+        layer: The dense layer, whose attention and norms it takes.
+        prompt_dim, moe: See `PCMoE.in_place_of`.
     """
 
-    def __init__(self, embed_dims: int, feedforward_channels: int, moe: dict, drop_path_rate: float = 0.0, **layer):
-        super().__init__(
-            embed_dims=embed_dims, feedforward_channels=feedforward_channels, drop_path_rate=drop_path_rate, **layer
-        )
-        dense, self.ffn = self.ffn, PCMoE(embed_dims, feedforward_channels, drop_path=drop_path_rate, **moe)
-        self.gamma2 = dense.gamma2
+    def __init__(self, layer: TransformerEncoderLayer, prompt_dim: int, moe: Mapping):
+        BaseModule.__init__(self)
+        self.embed_dims = layer.embed_dims
+        self.ln1, self.attn, self.ln2 = layer.ln1, layer.attn, layer.ln2
+        self.ffn = PCMoE.in_place_of(layer.ffn, prompt_dim, moe)
 
     def init_weights(self) -> None:
         """Initialise attention and norms as mmpretrain does; the experts have their own."""
         BaseModule.init_weights(self)
 
     def forward(self, x: Tensor, prompt: Tensor) -> Tensor:
-        """(B, N, D) tokens and a (D,) prompt to (B, N, D) tokens."""
+        """(B, N, D) tokens and a prompt to (B, N, D) tokens."""
         x = x + self.attn(self.ln1(x))
-        return x + self.gamma2(self.ffn(self.ln2(x), prompt))
+        return x + self.ffn(self.ln2(x), prompt)
+
+
+class PCMoESwinBlock(SwinBlock):
+    """mmpretrain's Swin block with a `PCMoE` in place of the FFN; arguments as in `PCMoELayer`."""
+
+    def __init__(self, block: SwinBlock, prompt_dim: int, moe: Mapping):
+        BaseModule.__init__(self)
+        self.norm1, self.attn, self.norm2 = block.norm1, block.attn, block.norm2
+        self.ffn = PCMoE.in_place_of(block.ffn, prompt_dim, moe)
+
+    def forward(self, x: Tensor, grid: tuple[int, int], prompt: Tensor) -> Tensor:
+        """(B, N, D) tokens of a grid of (rows, columns), N = rows * columns, and a prompt to (B, N, D) tokens."""
+        x = x + self.attn(self.norm1(x), grid)
+        return x + self.ffn(self.norm2(x), prompt)

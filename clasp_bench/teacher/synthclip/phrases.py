@@ -111,8 +111,14 @@ REGION_PHRASES: dict[str, tuple[str, ...]] = {
     "feet": ("the feet of a person", "shoes", "a foot", "footwear"),
     "boots": ("boots", "a boot"),
 }
-ABOVE = ("upper colour", "upper pattern", "sleeves")  # image facts that are also seen in a region of the upper body
-BELOW = ("lower colour", "lower pattern")
+# Groups of image facts that are also seen in a region of a part.
+SEEN_IN: dict[str, tuple[str, ...]] = {
+    "head": ("hat", "glasses", "gender", "age", "view"),
+    "upper body": ("upper colour", "upper pattern", "sleeves", "coat", "backpack", "shoulder bag", "view"),
+    "lower body": ("lower colour", "lower pattern", "lower garment"),
+    "arms": ("sleeves",),
+    "feet": ("footwear",),
+}
 
 
 def blur(words: str, rng: np.random.Generator, dropped: float) -> str:

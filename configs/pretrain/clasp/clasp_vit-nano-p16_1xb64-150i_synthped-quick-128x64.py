@@ -3,11 +3,4 @@
 from mmengine.config import read_base
 
 with read_base():
-    from ..._base_.clasp_vit_nano import *
-    from ..._base_.pretrain import *
-
-train_dataloader["dataset"].update(labels="work/synthped-quick/labels")
-optim_wrapper["optimizer"].update(lr=2e-3)
-train_cfg.update(max_iters=150)
-param_scheduler[0].update(end=15)
-param_scheduler[1].update(begin=15, end=150)
+    from ..._base_.clasp_vit_nano_quick import *

@@ -1,0 +1,133 @@
+"""The official layouts of data sets of people: one module each, which says how it is recognised, what it holds, and
+what its authors publish about it.
+
+A new one is a module with a `Layout`, named in `LAYOUTS`; nothing else knows any by name. Nothing here imports torch.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from clasp_bench.data.layouts.base import Fault, Layout, OnFault, content_digest, refuse, strictly
+from clasp_bench.data.layouts.cihp import CIHPLayout
+from clasp_bench.data.layouts.citypersons import CityPersonsCOCOLayout, CityPersonsLayout
+from clasp_bench.data.layouts.coco import COCOLayout
+from clasp_bench.data.layouts.contents import Annotated, Section, Subject
+from clasp_bench.data.layouts.crowdhuman import CrowdHumanLayout
+from clasp_bench.data.layouts.cuhk03np import CUHK03NPLayout
+from clasp_bench.data.layouts.cuhk_pedes import CUHKPEDESLayout
+from clasp_bench.data.layouts.duke import DukeLayout
+from clasp_bench.data.layouts.lip import LIPLayout
+from clasp_bench.data.layouts.market1501 import Market1501Layout
+from clasp_bench.data.layouts.mpii import MPIILayout
+from clasp_bench.data.layouts.msmt17 import MSMT17Layout
+from clasp_bench.data.layouts.pa100k import PA100KLayout
+from clasp_bench.data.layouts.penn_fudan import PennFudanLayout
+from clasp_bench.data.layouts.peta import PETALayout
+from clasp_bench.data.layouts.rapv2 import RAPv2Layout
+from clasp_bench.data.layouts.synthped import SynthPedLayout
+from clasp_bench.errors import DataError
+
+__all__ = [
+    "LAYOUTS",
+    "Annotated",
+    "Fault",
+    "Layout",
+    "OnFault",
+    "Section",
+    "Subject",
+    "content_digest",
+    "find_layouts",
+    "open_as",
+    "open_layout",
+    "refuse",
+    "strictly",
+]
+
+LAYOUTS: tuple[type[Layout], ...] = (
+    SynthPedLayout,
+    DukeLayout,
+    CUHK03NPLayout,
+    Market1501Layout,
+    MSMT17Layout,
+    PA100KLayout,
+    PETALayout,
+    RAPv2Layout,
+    LIPLayout,
+    CIHPLayout,
+    CrowdHumanLayout,
+    CUHKPEDESLayout,
+    MPIILayout,
+    CityPersonsLayout,
+    COCOLayout,
+    CityPersonsCOCOLayout,
+    PennFudanLayout,
+)
+L = TypeVar("L", bound=Layout)
+DEPTH = 2  # folders below the given one in which data sets are looked for
+
+
+def open_layout(root: str | Path) -> Layout:
+    """The data set that `root`, or the one folder directly below it that is a data set, holds.
+
+    Raises:
+        DataError: there is no such folder, it is nothing known or several things, its version cannot be told, or it
+            is not to be read.
+    """
+    found = _looked_into(root, depth=1, universes=False)
+    if not found:
+        raise DataError(f"{root}: is no data set known here, which would hold {_signs()}")
+    if len(found) > 1:
+        names = ", ".join(f"{folder.name} ({kind.title})" for folder, kind in found[:4])
+        raise DataError(
+            f"{root}: holds {len(found)} data sets, {names}{' and more' if len(found) > 4 else ''}; give the folder of one"
+        )
+    ((folder, kind),) = found
+    return kind.all_at(folder)[0]
+
+
+def open_as(kind: type[L], root: str | Path, **arguments) -> L:
+    """The data set of one kind that `root`, or the one folder directly below it that is a data set, holds.
+
+    Args:
+        arguments: Of the kind's constructor, beside the root.
+    Raises:
+        DataError: see `open_layout`; or it is of another kind.
+    """
+    layout = open_layout(root)
+    if not isinstance(layout, kind):
+        raise DataError(
+            f"{layout.root}: is {layout.kind} and not {kind.title}; give another folder, or the data set of that name in the config"
+        )
+    return kind(layout.root, **arguments)
+
+
+def find_layouts(root: str | Path) -> Iterator[Layout | Fault]:
+    """Every data set in `root` and the folders below it, and in place of those that cannot be opened the reason.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    for folder, kind in _looked_into(root, DEPTH, universes=True):
+        try:
+            yield from kind.all_at(folder)
+        except DataError as error:
+            yield Fault.of(error, folder)
+
+
+def _looked_into(root: str | Path, depth: int, universes: bool) -> list[tuple[Path, type[Layout]]]:
+    """Folders that are data sets, and of what kind: `root`, or else those below it. `universes` are looked into too."""
+    root = Path(root)
+    if not root.is_dir():
+        raise DataError(f"{root}: there is no such folder; check the path")
+    kind = next((kind for kind in LAYOUTS if kind.is_at(root)), None)
+    found = [] if kind is None else [(root, kind)]
+    if depth and (kind is None or (kind is SynthPedLayout and universes)):
+        for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
+            found += _looked_into(folder, depth - 1, universes)
+    return found
+
+
+def _signs() -> str:
+    signs = [f"{kind.signs[0]} ({kind.title})" for kind in LAYOUTS if kind is not DukeLayout]
+    return ", ".join(dict.fromkeys(signs[:-1])) + f" or {signs[-1]}"

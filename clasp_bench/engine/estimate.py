@@ -1,0 +1,80 @@
+"""What a pre-training run will cost, from two steps of a few photos: operations, memory and time on this machine."""
+
+import time
+from typing import Any
+
+import torch
+from mmengine.device import get_device
+from mmengine.logging import MessageHub
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from clasp_bench.models.flops import FlopCounter, backbone_cost
+from clasp_bench.models.methods import SelfSupervised
+from clasp_bench.registry import MODELS
+
+PHOTOS_TRIED = 2
+STATE_BYTES = 16  # of a trained parameter: weight, gradient and AdamW's two moments in float32
+
+
+def outlook(method: SelfSupervised, backbone: dict[str, Any], photos: Dataset, steps: int, batch: int) -> list[str]:
+    """Lines that say what `steps` steps of `batch` photos cost.
+
+    Args:
+        method: Just built; its random state and teacher are spent afterwards.
+        backbone: Config of the backbone that is handed on.
+        photos: A data set that reads whole batches; its first photos are tried.
+    """
+    device = get_device()
+    method.to(device).train()
+    cost = backbone_cost(MODELS.build(backbone), tuple(backbone["img_size"]))
+    MessageHub.get_current_instance().update_info("max_iters", steps)  # the EMA teacher's schedule asks for it
+    tried = list(range(min(PHOTOS_TRIED, len(photos))))
+    data = photos.__getitems__(tried)
+    saved, flops = _count_step(method, data)
+    start = time.perf_counter()
+    training_step(method, data)
+    if device == "cuda":
+        torch.cuda.synchronize()
+    seconds = (time.perf_counter() - start) / len(tried) * batch * steps
+    state = sum(p.numel() * (STATE_BYTES if p.requires_grad else p.element_size()) for p in method.parameters())
+    return [
+        f"an image forward: {cost.activated_flops / 1e9:.2f} GFLOPs activated of {cost.flops / 1e9:.2f} in all experts, "
+        f"{cost.activated_parameters / 1e6:.2f} M parameters activated of {cost.parameters / 1e6:.2f} M",
+        f"a step: {flops / len(tried) * batch / 1e9:,.0f} GFLOPs; the run: {flops / len(tried) * batch * steps / 1e15:,.3f} PFLOPs",
+        f"memory: about {(state + saved / len(tried) * batch) / 2**30:.1f} GiB a process in float32 "
+        f"({state / 2**30:.1f} for weights and optimiser, {saved / len(tried) * batch / 2**30:.1f} for activations)",
+        f"time: about {_duration(seconds)} on this machine's {device} ({torch.get_num_threads()} threads), judged by one step of {len(tried)} photos",
+    ]
+
+
+def training_step(method: SelfSupervised, data: dict[str, Tensor]) -> None:
+    """Losses of one batch and their gradients; nothing is updated."""
+    total, _ = method.parse_losses(method(**method.data_preprocessor(dict(data), True), mode="loss"))
+    total.backward()
+
+
+def _count_step(method: SelfSupervised, data: dict[str, Tensor]) -> tuple[int, int]:
+    """Bytes that one step keeps for its backward pass, and its floating-point operations."""
+    mine = {p.untyped_storage().data_ptr() for p in method.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in mine:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        total, _ = method.parse_losses(method(**method.data_preprocessor(dict(data), True), mode="loss"))
+        total.backward()
+    with FlopCounter() as counter:
+        training_step(method, data)
+    return sum(kept.values()), counter.flops
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,111 @@
+"""PASS: DINO with part tokens, each of which learns from local crops of its own region alone."""
+
+import torch
+from torch import Tensor, nn
+
+from clasp_bench.data.multicrop import MultiCrop, MultiCropPreprocessor, crop_maps
+from clasp_bench.models.backbones import CLASPViT
+from clasp_bench.models.methods.taught import SelfDistilled
+from clasp_bench.registry import MODELS
+
+
+@MODELS.register_module()
+class RegionCropPreprocessor(MultiCropPreprocessor):
+    """Views whose local crops are cut from horizontal regions of the photo: local crop l from region l modulo their number, top first.
+
+    Args:
+        regions: Their number; local crops must be a multiple of it.
+        region_height: Share of the photo's height that one covers; they are spread evenly from the top edge to the bottom edge.
+        **kwargs: See `MultiCropPreprocessor`. The scale of local crops is their share of the whole photo.
+    """
+
+    def __init__(self, regions: int = 3, region_height: float = 0.5, **kwargs):
+        super().__init__(**kwargs)
+        if self.local_crops.count % regions:
+            raise ValueError(f"local_crops.count={self.local_crops.count}: give a multiple of regions={regions}")
+        self.regions, self.region_height = regions, region_height
+
+    def _local_maps(self, canvas: Tensor) -> list[Tensor]:
+        plan, height = self.local_crops, self.region_height
+        scale = tuple(min(1.0, share / height) for share in plan.scale)
+        maps = []
+        for crop in range(plan.count):
+            map_ = crop_maps(len(canvas), scale, self.flip, device=canvas.device)
+            centre = (2 * (crop % self.regions) / max(self.regions - 1, 1) - 1) * (1 - height)
+            map_[:, 1] *= height
+            map_[:, 1, 2] += centre
+            maps.append(map_)
+        return maps
+
+
+class PartTokens(nn.Module):
+    """Learnt tokens that stand between a backbone's class token and its patches.
+
+    Args:
+        count: Their number.
+        width: That of the backbone's tokens.
+    """
+
+    def __init__(self, count: int, width: int):
+        super().__init__()
+        self.tokens = nn.Parameter(torch.empty(count, width))
+        nn.init.trunc_normal_(self.tokens, std=0.02)
+
+    def forward(self, backbone: CLASPViT, images: Tensor, which: slice = slice(None)) -> Tensor:
+        """Class token and the chosen P part tokens of images (B, 3, H, W): (B, 1 + P, D)."""
+        tokens, parts = backbone.embed(images), self.tokens[which]
+        parts = parts.expand(len(images), -1, -1).to(tokens.dtype)
+        tokens = torch.cat([tokens[:, :1], parts, tokens[:, 1:]], dim=1)
+        return backbone.tail(backbone.trunk_blocks(tokens), "instance")[:, : 1 + parts.shape[1]]
+
+
+@MODELS.register_module()
+class PASS(SelfDistilled):
+    """Part-aware self-supervised pre-training.
+
+    Source: Zhu et al., "PASS: Part-Aware Self-Supervised Pre-Training for Person Re-Identification", ECCV 2022. Global views carry all part
+    tokens, a local crop only that of the region it is cut from, and a part token of a local crop is compared with the same one of the
+    global views alone; class tokens are compared between global views.
+    Left out: DINO's schedules (see `DINO`). Changed: part tokens stay behind, the backbone that is handed on is a plain one (the paper
+    fine-tunes with them, class and part features side by side); class and part tokens share the projection head and have a centre each.
+
+    Args:
+        backbone: Config of a dense `CLASPViT`.
+        data_preprocessor: Config of `RegionCropPreprocessor`; it has a part token for each region.
+        ema_momentum: Weight of the old teacher at the first step; it rises to 1 along a cosine.
+        **kwargs: See `SelfDistilled`.
+    """
+
+    display_name = "PASS"
+    followed = ("backbone", "projection", "parts")
+
+    def __init__(self, *args, ema_momentum: float = 0.996, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.parts = PartTokens(self.data_preprocessor.regions, self.backbone.feature_dim)
+        self.part_center = self.another_center()
+        self.add_teacher(ema_momentum)
+
+    def loss(self, crops: MultiCrop, **labels: Tensor) -> dict[str, Tensor]:
+        """DINO's loss of the class tokens of global views, and its mean over the part tokens; labels are not used."""
+        self.update_teacher()
+        views = crops.global_.shape[:2]
+        student = self.parts(self.backbone, crops.global_.flatten(0, 1)).unflatten(0, views)  # (G, B, 1 + P, D)
+        with torch.no_grad():
+            backbone, _, parts = self.teacher.module
+            teacher = parts(backbone, crops.global_.flatten(0, 1)).unflatten(0, views)
+        local = torch.stack(
+            [self._local(crops.local[part :: len(self.parts.tokens)], part) for part in range(len(self.parts.tokens))],
+            2,
+        )
+        return {
+            "loss_instance": self.distil(student[:, :, 0], teacher[:, :, 0]),
+            # the tokens of all regions side by side are so many more images: each is compared with itself only
+            "loss_part": self.distil(
+                torch.cat([student[:, :, 1:], local]).flatten(1, 2), teacher[:, :, 1:].flatten(1, 2), self.part_center
+            ),
+        }
+
+    def _local(self, views: Tensor, part: int) -> Tensor:
+        """One part's token of the local crops (L, B, 3, h, w) of its region: (L, B, D)."""
+        tokens = self.parts(self.backbone, views.flatten(0, 1), slice(part, part + 1))
+        return tokens[:, 1].unflatten(0, views.shape[:2])

@@ -1,0 +1,84 @@
+"""What methods with an EMA teacher share, and among them those that distil it through DINO's head."""
+
+import torch
+from mmpretrain.models.utils import CosineEMA
+from torch import Tensor, nn
+
+from clasp_bench.models.heads.projection import Center, ProjectionHead, cross_view_entropy
+from clasp_bench.models.methods.base import SelfSupervised
+
+
+class Taught(SelfSupervised):
+    """Base of the methods whose targets come from a teacher, a moving average of the student.
+
+    Attributes:
+        followed: Names of the modules that the teacher is an average of; `teacher.module` lists it in this order.
+    """
+
+    followed: tuple[str, ...]
+
+    def add_teacher(self, momentum: float) -> None:
+        """Make the teacher, at the end of the constructor.
+
+        Args:
+            momentum: Weight of the old teacher at the first step; it rises to 1 along a cosine.
+        """
+        # mmpretrain's momentum is the weight of the new
+        self.teacher = CosineEMA(self._student(), momentum=1 - momentum)
+
+    def update_teacher(self) -> None:
+        """Move the teacher, at the beginning of a step; the first call copies the student."""
+        self.teacher.update_parameters(self._student())
+
+    def _student(self) -> nn.ModuleList:
+        return nn.ModuleList([getattr(self, name) for name in self.followed])
+
+
+class SelfDistilled(Taught):
+    """Base of the methods that distil the teacher's class token into the student's through DINO's head.
+
+    Source: Caron et al., "Emerging Properties in Self-Supervised Vision Transformers", ICCV 2021, eq. 1-2 and section 3.1.
+
+    Args:
+        backbone, data_preprocessor: As in `SelfSupervised`.
+        projection: Arguments of `ProjectionHead`: prototypes, hidden, bottleneck.
+        student_temperature, teacher_temperature, center_momentum: As in DINO.
+        teacher_warmup: (temperature at the first step, steps) from which the teacher's temperature moves to `teacher_temperature`; see `Center`.
+    """
+
+    followed = ("backbone", "projection")
+
+    def __init__(
+        self,
+        backbone: dict,
+        data_preprocessor: dict,
+        projection: dict,
+        student_temperature: float = 0.1,
+        teacher_temperature: float = 0.04,
+        center_momentum: float = 0.9,
+        teacher_warmup: tuple[float, int] | None = None,
+    ):
+        super().__init__(backbone, data_preprocessor)
+        self.projection = ProjectionHead(self.backbone.feature_dim, **projection)
+        self.center = Center(projection["prototypes"], teacher_temperature, center_momentum, teacher_warmup)
+        self.student_temperature = student_temperature
+
+    def another_center(self) -> Center:
+        """A centre with the settings of the class tokens', for other logits of the same prototypes."""
+        center = self.center
+        return Center(len(center.mean), center.final_temperature, center.momentum, center.warmup)
+
+    def distil(self, student: Tensor, teacher: Tensor, center: Center | None = None) -> Tensor:
+        """DINO's loss of the student's features (V, B, D), global views first, against the teacher's (G, B, D): a scalar in nats.
+
+        Args:
+            center: Of the teacher's logits; None: that of class tokens.
+        """
+        logits = self.projection(student).float() / self.student_temperature
+        with torch.no_grad():
+            target = (center or self.center)(self.teacher.module[1](teacher))
+        return cross_view_entropy(target, logits)
+
+    def exported(self) -> nn.Module:
+        """The EMA backbone, which is the better one (DINO, section 5.1)."""
+        return self.teacher.module[0]

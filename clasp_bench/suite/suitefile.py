@@ -1,0 +1,124 @@
+"""The suite file: which methods, tasks and seeds, on which data, and how a step is started."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from clasp_bench.errors import ConfigError
+
+RANDOM = "random"
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]  # names become parts of paths
+Option = Annotated[str, Field(pattern=r"^[^=\s]+=")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Universe(_Part):
+    """A SynthPed universe: its scale and seed; ``layouts`` where not all are needed, see `clasp-bench synth --layouts`."""
+
+    scale: str
+    seed: int
+    layouts: list[Name] | None = Field(default=None, min_length=1)
+
+
+class Method(_Part):
+    """How a row of the table is pre-trained: a config, relative to the suite file; ``labels`` if it reads them.
+
+    ``options`` are overrides of the config, ``key.sub=value``.
+    """
+
+    config: str | None = None
+    labels: bool = False
+    options: list[Option] = []
+
+
+class Task(_Part):
+    """A transfer task; ``config``, relative to the suite file, replaces the task's own, ``data`` the universe."""
+
+    config: str | None = None
+    data: str | None = None
+    options: list[Option] = []
+
+
+class Suite(_Part):
+    """Methods x tasks x seeds on one world.
+
+    Args:
+        universe: a universe that the suite renders. Without it ``photos`` are what is pre-trained on, and each task names its ``data``.
+        photos: a folder, list, LMDB or tar shards, relative to the suite file.
+        labels: a finished label store of the photos; without it the suite makes one with ``teacher`` (SynthCLIP where not given).
+        command: how a step's program is started, for example ``[srun, --gres=gpu:1, clasp-bench]``.
+        slurm: what a job asks for with ``--executor slurm``, as submitit names it: ``{slurm_partition: gpu, gpus_per_node: 1}``.
+    """
+
+    universe: Universe | None = None
+    photos: str | None = None
+    labels: str | None = None
+    teacher: str | None = None
+    methods: dict[Name, Method] = Field(min_length=1)
+    tasks: dict[Name, Task] = Field(min_length=1)
+    seeds: list[int] = Field(default=[0], min_length=1)
+    command: list[str] = Field(default=[sys.executable, "-m", "clasp_bench"], min_length=1)
+    slurm: dict[str, JsonValue] = {}
+
+    @model_validator(mode="after")
+    def _only_random_goes_without_pretraining(self) -> "Suite":
+        for name, method in self.methods.items():
+            if (method.config is None) != (name == RANDOM):
+                raise ValueError(f"method {name}: every method but `{RANDOM}` needs a config, and `{RANDOM}` has none")
+        if (method := self.methods.get(RANDOM)) and (method.labels or method.options):
+            raise ValueError(f"method {RANDOM}: has no pre-training, so it takes neither labels nor options")
+        return self
+
+    @model_validator(mode="after")
+    def _seeds_stand_once(self) -> "Suite":
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds: one stands there twice; give each once")
+        return self
+
+    @model_validator(mode="after")
+    def _data_are_named_once(self) -> "Suite":
+        pretrained = [name for name, method in self.methods.items() if method.config]
+        if self.universe and self.photos:
+            raise ValueError("universe and photos contradict each other: both say what to pre-train on; leave one out")
+        if pretrained and not (self.universe or self.photos):
+            raise ValueError(f"method {pretrained[0]}: there is nothing to pre-train on; give universe or photos")
+        if self.photos and not pretrained:
+            raise ValueError(f"photos: nothing is pre-trained on them, for `{RANDOM}` needs none; leave them out")
+        if homeless := [name for name, task in self.tasks.items() if not (self.universe or task.data)]:
+            raise ValueError(f"task {homeless[0]}: has no data; give data, the folder of its data set, or a universe")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_come_from_one_place(self) -> "Suite":
+        if self.labels and self.teacher:
+            raise ValueError("labels and teacher contradict each other: the store says who labelled; leave one out")
+        if self.labels and not any(method.labels for method in self.methods.values()):
+            raise ValueError("labels: no method reads them; set `labels: true` where one does, or leave them out")
+        return self
+
+
+def read_suite(path: str | Path) -> Suite:
+    """Reads and checks a suite file.
+
+    Raises:
+        ConfigError: no such file, not YAML, an unknown key, a wrong value, or keys that contradict each other.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as a suite ({' '.join(str(error).split())})") from error
+    try:
+        return Suite.model_validate(content)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        if fault["type"] == "value_error":  # ours, which names the key
+            raise ConfigError(f"{path}: {fault['ctx']['error']}") from error
+        key = ".".join(map(str, fault["loc"])) or "suite"
+        raise ConfigError(f"{path}: {key}: {fault['msg']} (docs/suite.md lists the keys)") from error

@@ -1,0 +1,29 @@
+"""What every method's quick config on SynthPed shares with CLASP's: nano Vision Transformer (dense), photos, crops, colours, batches, steps."""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .pretrain import *
+
+from clasp_bench.data.multicrop import MultiCropPreprocessor
+from clasp_bench.models import CLASPViT
+
+model = dict(
+    backbone=dict(type=CLASPViT, arch="nano", img_size=(128, 64), patch_size=16),
+    data_preprocessor=dict(
+        type=MultiCropPreprocessor,
+        global_crops=dict(count=2, size=(128, 64), scale=(0.5, 1.0)),
+        local_crops=dict(count=2, size=(64, 32), scale=(0.08, 0.4)),
+        patch_size=16,
+        color_jitter=(0.3, 0.3, 0.1, 0.0),
+        gray=0.0,
+    ),
+)
+optim_wrapper["optimizer"].update(lr=2e-3)
+# learnt tokens and temperatures do not decay
+optim_wrapper["paramwise_cfg"]["custom_keys"].update(
+    mask_token=dict(decay_mult=0.0), positions=dict(decay_mult=0.0), log_temperature=dict(decay_mult=0.0)
+)
+train_cfg.update(max_iters=150)
+param_scheduler[0].update(end=15)
+param_scheduler[1].update(begin=15, end=150)

@@ -1,0 +1,8 @@
+"""CLASP on a dense backbone: the three losses share every block, nano, on SynthPed quick: for the ablation."""
+
+from mmengine.config import read_base
+
+with read_base():
+    from ..._base_.clasp_vit_nano_quick import *
+
+model["backbone"].pop("moe")

@@ -1,0 +1,8 @@
+"""CLASP without the instance loss, nano, on SynthPed quick: for the ablation."""
+
+from mmengine.config import read_base
+
+with read_base():
+    from ..._base_.clasp_vit_nano_quick import *
+
+model["weights"] = dict(instance=0.0)

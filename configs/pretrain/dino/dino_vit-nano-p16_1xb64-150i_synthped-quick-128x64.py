@@ -1,0 +1,10 @@
+"""DINO, nano, on SynthPed quick."""
+
+from mmengine.config import read_base
+
+with read_base():
+    from ..._base_.vit_nano_quick import *
+
+from clasp_bench.models.methods import DINO
+
+model.update(type=DINO, projection=dict(prototypes=1024, hidden=256, bottleneck=64), ema_momentum=0.99)

@@ -1,0 +1,12 @@
+"""xCLIP, nano, on SynthPed quick, with pseudo-captions of the label store."""
+
+from mmengine.config import read_base
+
+with read_base():
+    from ..._base_.vit_nano_quick import *
+
+from clasp_bench.models.methods import XCLIP
+
+model.update(type=XCLIP, attribute_groups=None, vocabulary="person")
+model["data_preprocessor"].update(global_crops=dict(count=1, size=(128, 64), scale=(0.5, 1.0)), local_crops=None)
+train_dataloader["dataset"].update(labels="work/synthped-quick/labels")

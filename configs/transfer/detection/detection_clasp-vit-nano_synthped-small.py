@@ -1,0 +1,14 @@
+"""Detection on a small SynthPed universe: 1,500 steps."""
+
+from mmengine.config import read_base
+
+with read_base():
+    from ..._base_.transfer_detection import *
+
+train_dataloader["dataset"].update(root="work/synthped-small/universe")
+test_dataloader["dataset"].update(root="work/synthped-small/universe")
+
+train_cfg.update(max_iters=1500)
+param_scheduler[0].update(end=100)
+param_scheduler[1].update(begin=100, end=1500)
+default_hooks["checkpoint"].update(interval=200)

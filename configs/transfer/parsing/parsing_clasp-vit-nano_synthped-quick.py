@@ -1,0 +1,10 @@
+"""Parsing on a quick SynthPed universe."""
+
+from mmengine.config import read_base
+
+with read_base():
+    from ..._base_.transfer_parsing import *
+
+# root is where `make bench` renders to; --data replaces it
+train_dataloader["dataset"].update(root="work/synthped-quick/universe")
+test_dataloader["dataset"].update(root="work/synthped-quick/universe")

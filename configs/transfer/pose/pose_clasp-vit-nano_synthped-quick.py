@@ -1,0 +1,15 @@
+"""Pose on a quick SynthPed universe."""
+
+from mmengine.config import read_base
+
+with read_base():
+    from ..._base_.transfer_pose import *
+
+# root is where `make bench` renders to; --data replaces it
+train_dataloader["dataset"].update(root="work/synthped-quick/universe")
+test_dataloader["dataset"].update(root="work/synthped-quick/universe")
+
+optim_wrapper["optimizer"].update(lr=2e-3)
+train_cfg.update(max_iters=250)
+param_scheduler[0].update(end=25)
+param_scheduler[1].update(begin=25, end=250)

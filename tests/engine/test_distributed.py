@@ -1,0 +1,87 @@
+import json
+import os
+
+import pytest
+import torch
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from clasp_bench.distributed import own_rows
+from clasp_bench.engine import read_header
+from clasp_bench.errors import Preempted
+from tests.engine.runs import CLASP, FORKSERVER, made_up_labels, run, weights
+from tests.engine.test_resume import at, sigterm, steps_kept
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+TOLERANCE = 2e-4  # relative, on every logged figure of every step: sums in another order
+
+
+def torchrun(function, *arguments, processes: int = 2) -> None:
+    """What the command torchrun does, on this machine, with processes that have everything imported."""
+    assert FORKSERVER
+    config = LaunchConfig(
+        1, 1, processes, run_id="test", rdzv_backend="c10d", rdzv_endpoint="localhost:0", start_method="forkserver"
+    )
+    elastic_launch(config, function)(*arguments)
+
+
+def _train(work_dir, photos, more: dict) -> None:
+    run(work_dir, photos, **more)
+
+
+def _train_until_rank_one_is_told_to_stop(work_dir, photos, more: dict) -> None:
+    hooks = at(3, sigterm) if os.environ["RANK"] == "1" else ()
+    with pytest.raises(Preempted):
+        run(work_dir, photos, hooks=hooks, **more)
+
+
+def curve(work_dir) -> list[dict[str, float]]:
+    """Every figure of every step, in order; those of a resumed run follow those of the one before."""
+    files = sorted(work_dir.rglob("scalars.json"))
+    lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    timeless = ("loss", "agreement", "expert", "grad_norm")
+    return [
+        {key: line[key] for key in line if key.startswith(timeless) or "agreement" in key}
+        for line in lines
+        if "loss" in line
+    ]
+
+
+def assert_close(one: list[dict], other: list[dict]) -> None:
+    assert len(one) == len(other) == 8 and one[0].keys() == other[0].keys() and len(one[0]) > 15
+    for step, (mine, yours) in enumerate(zip(one, other, strict=True), 1):
+        for name in mine:
+            assert mine[name] == pytest.approx(yours[name], rel=TOLERANCE, abs=1e-5), (step, name)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_two_processes_train_as_one_does_with_the_same_global_batch(tmp_path, photos, workers):
+    labels = made_up_labels(photos, tmp_path / "labels")
+    more = dict(config=CLASP, labels=labels, steps=8, default_hooks__logger__interval=1)
+    run(tmp_path / "one", photos, train_dataloader__batch_size=4, **more)
+    two = more | dict(train_dataloader__batch_size=2, train_dataloader__num_workers=workers)
+    torchrun(_train, tmp_path / "two", photos, two)
+    assert_close(curve(tmp_path / "one"), curve(tmp_path / "two"))
+    header = read_header(tmp_path / "two" / "backbone.safetensors")
+    assert header["photos_seen"] == 32 and header["processes"] == 2
+    for name, value in weights(tmp_path / "one").items():
+        torch.testing.assert_close(weights(tmp_path / "two")[name], value, rtol=0, atol=2e-4, msg=name)
+
+
+def test_two_processes_stop_together_and_go_on(tmp_path, photos):
+    labels = made_up_labels(photos, tmp_path / "labels")
+    more = dict(config=CLASP, labels=labels, steps=8, train_dataloader__batch_size=2)
+    torchrun(_train, tmp_path / "whole", photos, more)
+    torchrun(_train_until_rank_one_is_told_to_stop, tmp_path / "cut", photos, more)
+    assert steps_kept(tmp_path / "cut") == [2, 3]
+    torchrun(_train, tmp_path / "cut", photos, more | dict(resume=True))
+    whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+def test_each_process_keeps_its_own_rows_of_a_draw(monkeypatch):
+    draw = torch.arange(24).view(2, 6, 2)
+    seen = []
+    for rank in range(3):
+        monkeypatch.setattr("clasp_bench.distributed.get_dist_info", lambda rank=rank: (rank, 3))
+        seen.append(own_rows(draw, dim=1))
+    assert torch.equal(torch.stack(seen, 2).flatten(1, 2), draw)

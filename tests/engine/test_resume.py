@@ -1,0 +1,240 @@
+import os
+import signal
+
+import numpy as np
+import pytest
+from mmengine.hooks import Hook
+
+from clasp_bench.engine.checkpoints import checkpoints
+from clasp_bench.errors import BenchError, ConfigError, DataError, Diverged, Preempted
+from tests.data.test_sources import FORMS, stored
+from tests.engine.runs import CLASP, in_another_process, made_up_labels, run, same, weights
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+class Crash(Exception):
+    pass
+
+
+class AtStep(Hook):
+    """Does one of the things below at the end of a step."""
+
+    priority = "VERY_HIGH"
+
+    def __init__(self, step: int, action: str):
+        self.step, self.action = step, globals()[action]
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if batch_idx + 1 == self.step:
+            self.action(runner)
+
+
+def crash(runner):
+    raise Crash
+
+
+def sigterm(runner):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def set_nan(runner):
+    runner.model.decoder.mask_token.data.fill_(float("nan"))
+
+
+def set_infinite(runner):
+    runner.model.decoder.mask_token.data.fill_(float("inf"))
+
+
+def flatten_features(runner):
+    runner.model.backbone.ln1.weight.data.zero_()
+    runner.model.backbone.ln1.bias.data.fill_(1.0)
+
+
+def fill_disk(runner):
+    def no_space(*_):
+        raise OSError(28, "No space left on device")
+
+    os.replace = no_space
+
+
+def at(step: int, action) -> tuple[dict]:
+    return (dict(type=AtStep, step=step, action=action.__name__),)
+
+
+def steps_kept(work_dir) -> list[int]:
+    return [int(path.stem.removeprefix("iter_")) for path in checkpoints(work_dir)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_crashed_run_resumes_to_the_same_weights_from_every_form_of_photos(tmp_path, photos, monkeypatch, form):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    whole = run(tmp_path / "whole", photos, steps=8)
+    path = stored(form, photos)
+    with pytest.raises(Crash):
+        run(tmp_path / form, path, steps=8, hooks=at(6, crash))
+    assert steps_kept(tmp_path / form) == [2, 4]
+    assert same(whole, run(tmp_path / form, path, steps=8, resume=True))
+    assert steps_kept(tmp_path / form) == [6, 8]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"train_dataloader__num_workers": 2},
+        {"optim_wrapper__type": "Bf16OptimWrapper"},
+        {"optim_wrapper__accumulative_counts": 2},
+    ],
+    ids=["workers", "bf16", "accumulation"],
+)
+def test_clasp_resumes_to_the_same_weights_with(tmp_path, photos, more):
+    labels = made_up_labels(photos, tmp_path / "labels")
+    arguments = dict(config=CLASP, labels=labels, steps=8, **more)
+    whole = run(tmp_path / "whole", photos, **arguments)
+    with pytest.raises(Crash):
+        run(tmp_path / "cut", photos, **arguments, hooks=at(5, crash))
+    assert same(whole, run(tmp_path / "cut", photos, **arguments, resume=True))
+
+
+def test_sigterm_leaves_a_checkpoint_at_the_step_and_says_how_to_go_on(tmp_path, photos):
+    whole = run(tmp_path / "whole", photos)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Preempted, match=r"after step 3 of 6.*--resume") as stopped:
+        run(tmp_path / "cut", photos, hooks=at(3, sigterm))
+    assert stopped.value.exit_code == 75 and signal.getsignal(signal.SIGTERM) == before
+    assert steps_kept(tmp_path / "cut") == [2, 3]
+    assert same(whole, run(tmp_path / "cut", photos, resume=True))
+
+
+def test_with_accumulation_sigterm_waits_for_the_update(tmp_path, photos):
+    more = {"optim_wrapper__accumulative_counts": 2}
+    with pytest.raises(Preempted, match="after step 4 of 6"):
+        run(tmp_path / "cut", photos, hooks=at(3, sigterm), **more)
+    with pytest.raises(ConfigError, match="give a multiple of 3"):
+        run(tmp_path / "other", photos, optim_wrapper__accumulative_counts=3)
+
+
+def test_the_oldest_checkpoint_goes_only_when_the_new_one_is_there(tmp_path, photos, monkeypatch):
+    more = {"default_hooks__checkpoint__max_keep_ckpts": 1}
+
+    monkeypatch.setattr(os, "replace", os.replace)  # undone below
+
+    with pytest.raises(BenchError, match=r"iter_4.pth: could not be written \(No space left on device\)"):
+        run(tmp_path / "run", photos, hooks=at(4, fill_disk), **more)
+    monkeypatch.undo()
+    assert steps_kept(tmp_path / "run") == [2]
+    run(tmp_path / "run", photos, resume=True, **more)
+    assert steps_kept(tmp_path / "run") == [6]
+
+
+def test_a_loss_that_is_not_finite_is_named_and_the_last_good_checkpoint_kept(tmp_path, photos):
+    with pytest.raises(
+        Diverged, match=r"step 6: loss_reconstruction is nan; the last good checkpoint is .*iter_4\.pth"
+    ):
+        run(tmp_path / "run", photos, steps=8, hooks=at(5, set_nan))
+    assert steps_kept(tmp_path / "run") == [2, 4]
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path, photos):
+    with pytest.raises(Diverged, match=r"step 4: the weights of decoder.mask_token are not finite.*iter_2\.pth"):
+        run(tmp_path / "run", photos, hooks=at(4, set_infinite))
+    assert steps_kept(tmp_path / "run") == [2]
+
+
+def test_collapsed_features_are_named(tmp_path, photos):
+    with pytest.raises(Diverged, match=r"step 4: features have collapsed \(standard deviation 0\.0.*RankMe 1\.0"):
+        run(tmp_path / "run", photos, hooks=at(4, flatten_features))
+    assert steps_kept(tmp_path / "run") == [2]
+
+
+def test_unreadable_photos_are_listed_once_across_resumes_and_too_many_end_the_run(tmp_path, photos):
+    (photos / "a" / "000.jpg").write_bytes(b"\xff\xd8 torn")
+    with pytest.raises(Crash):
+        run(tmp_path / "run", photos, steps=20, hooks=at(15, crash))
+    run(tmp_path / "run", photos, steps=20, resume=True)
+    lines = (tmp_path / "run" / "quarantine.txt").read_text().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("a/000.jpg\t") and "cannot be decoded" in lines[0]
+    (photos / "b" / "001.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"2 of 24 photos cannot be decoded, the last is .*quarantine.txt"):
+        run(tmp_path / "two", photos, steps=20)
+
+
+def test_the_photos_are_listed_once_in_a_run(tmp_path, photos, monkeypatch):
+    from clasp_bench.data.sources import files
+
+    listed = []
+    monkeypatch.setattr(
+        files, "list_images", lambda path, list_images=files.list_images: listed.append(path) or list_images(path)
+    )
+    run(tmp_path / "run", photos, steps=2)
+    assert len(listed) == 1
+
+
+def test_curves_and_health_are_written_for_tensorboard(tmp_path, photos):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    labels = made_up_labels(photos, tmp_path / "labels")
+    run(tmp_path / "run", photos, config=CLASP, labels=labels, default_hooks__logger__interval=2)
+    (events,) = (tmp_path / "run").rglob("events.out.tfevents*")
+    written = EventAccumulator(str(events))
+    written.Reload()
+    tags = set(written.Tags()["scalars"])
+    losses = {f"loss_{name}" for name in ("instance", "part", "attribute", "balance", "z")}
+    prompts = {f"expert_entropy/{name}" for name in ("instance", "part", "attribute")}
+    assert losses | prompts | {"expert_load/part_3", "health/rankme", "health/feature_std", "part_agreement"} <= tags
+    assert 1 <= written.Scalars("health/rankme")[0].value <= 4
+
+
+def test_runs_that_start_in_the_same_second_keep_their_curves_apart(tmp_path, photos, monkeypatch):
+    import time
+
+    monkeypatch.setattr(time, "strftime", lambda *_: "20260101_000000")
+    for name in ("one/run", "two/run"):
+        run(tmp_path / name, photos, steps=2)
+        assert list((tmp_path / name).rglob("events.out.tfevents*"))
+
+
+def test_where_the_truth_is_known_the_labels_are_scored_against_it(tmp_path, photos, monkeypatch):
+    from types import SimpleNamespace
+
+    from clasp_bench.teacher import evaluate
+
+    asked = []
+
+    def scores(store, images, vocabulary):
+        asked.append((len(store), images, vocabulary.name))
+        return SimpleNamespace(part_miou=0.25, mean_balanced_accuracy=0.75)
+
+    monkeypatch.setattr(evaluate, "evaluate_store", scores)
+    labels = made_up_labels(photos, tmp_path / "labels")
+    run(tmp_path / "run", photos, steps=2, config=CLASP, labels=labels)
+    assert asked == [(24, photos, "person")]
+    (scalars,) = (tmp_path / "run").rglob("scalars.json")
+    assert '"labels/part_miou": 0.25, "labels/balanced_accuracy": 0.75' in scalars.read_text().splitlines()[0]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_twenty_kills_at_random_instants_change_nothing(tmp_path, photos):
+    """Every run that comes through ends in the weights of the run that was left alone, and there are no others."""
+    steps, rng, kills, finished = 60, np.random.default_rng(), int(os.environ.get("KILLS", "20")), 0
+    import time
+
+    started = time.monotonic()
+    whole = in_another_process(tmp_path / "whole", photos, steps)
+    whole.join()
+    longest, expected = time.monotonic() - started, weights(tmp_path / "whole")
+    folder = tmp_path / "cut-0"
+    while kills:
+        process = in_another_process(folder, photos, steps, resume=True)
+        process.join(rng.uniform(0, longest))
+        if process.is_alive():
+            os.kill(process.pid, signal.SIGKILL)
+            kills -= 1
+        process.join()
+        assert process.exitcode in (0, -signal.SIGKILL)
+        if process.exitcode == 0:
+            assert same(expected, weights(folder))
+            finished += 1
+            folder = tmp_path / f"cut-{finished}"
+    assert same(expected, run(folder, photos, steps, resume=True))

@@ -1,0 +1,181 @@
+"""The methods made for people: parts found by clustering, regions, and joints."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import MessageHub, MMLogger
+
+from clasp_bench.data.images import list_images
+from clasp_bench.data.posed import PosedPhotos, write_keypoints
+from clasp_bench.errors import ConfigError, DataError, LabelMismatch
+from clasp_bench.models.clustering import body_parts, k_means
+from clasp_bench.models.contrast import symmetric_info_nce
+from clasp_bench.models.heads.projection import cross_view_entropy
+from clasp_bench.models.methods.hap import part_patches
+from clasp_bench.models.methods.part_aware import RegionCropPreprocessor
+from tests.models.quick import build, photos_of, quick_config
+
+
+@pytest.fixture(autouse=True)
+def _quiet(one_thread):
+    MMLogger.get_current_instance().setLevel("ERROR")
+    MessageHub.get_current_instance().update_info("max_iters", 20)
+
+
+def crops_of(name: str, method) -> dict:
+    torch.manual_seed(0)
+    return method.data_preprocessor(photos_of(quick_config(name)), True)
+
+
+def test_k_means_moves_centres_by_members_alone_and_keeps_an_empty_cluster():
+    points = torch.tensor([[[0.0], [1.0], [10.0], [12.0], [100.0]]])
+    members = torch.tensor([[True, True, True, True, False]])
+    labels = k_means(points, members, torch.tensor([[[0.0], [5.0], [-50.0]]]))
+    assert labels.tolist() == [[0, 0, 1, 1, 1]]
+
+
+def test_parts_are_the_clusters_of_the_strong_tokens_from_the_top_down():
+    """A person two columns wide in a grid of four: one row of head, three of trunk, two of legs; directions alone tell them apart."""
+    torch.manual_seed(0)
+    truth = torch.zeros(8, 4, dtype=torch.long)
+    truth[1, 1:3], truth[2:5, 1:3], truth[5:7, 1:3] = 1, 2, 3
+    direction = torch.eye(6)[torch.tensor([0, 5, 2, 4])]  # background, head, trunk, legs
+    tokens = (direction[truth] * torch.where(truth > 0, 9.0, 2.0)[..., None] + 0.1 * torch.randn(8, 4, 6)).flatten(0, 1)
+    labels, person = body_parts(torch.stack([tokens, 3 * tokens]), (8, 4))
+    assert torch.equal(labels.unflatten(1, (8, 4)), truth.expand(2, -1, -1))
+    assert person.tolist() == [12 / 32] * 2
+
+
+def test_solider_with_a_neutral_controller_is_dino_and_teaches_no_parts_where_there_is_no_person():
+    dino, solider = build(quick_config("dino")), build(quick_config("solider"))
+    for layer in (*solider.controller.scale, *solider.controller.shift):
+        torch.nn.init.zeros_(layer.weight)
+    solider.load_state_dict(dino.state_dict(), strict=False)
+    solider.least_person = 1.0
+    with torch.no_grad():
+        ours, theirs = (method(**crops_of("dino", method), mode="loss") for method in (solider, dino))
+    torch.testing.assert_close(ours["loss_instance"], theirs["loss_instance"], atol=1e-5, rtol=0)
+    assert ours["loss_part"] == 0
+
+
+def test_solider_names_parts_at_the_price_of_a_uniform_guess_when_it_knows_nothing():
+    """log 4 for each patch of the photos of semantic weight 1, over all photos."""
+    method = build(quick_config("solider"))
+    method.least_person = -1.0
+    for parameter in method.part_classifier[-1].parameters():
+        torch.nn.init.zeros_(parameter)
+    with torch.no_grad():
+        crops = crops_of("solider", method)["crops"]
+        torch.manual_seed(5)
+        found = method.loss(crops)["loss_part"].item()
+        torch.manual_seed(5)
+        share = (torch.rand(1, 4) < 0.5).float().mean().item()
+    assert 0 < share < 1
+    assert found == pytest.approx(share * np.log(4), abs=1e-5)
+
+
+def test_soliders_backbone_is_plain_and_computes_what_the_controller_says():
+    method = build(quick_config("solider"))
+    method.update_teacher()
+    method.eval()
+    images = torch.randn(2, 3, 128, 64)
+    with torch.no_grad():
+        for w in (0.0, 1.0):
+            method.semantic_weight = w
+            torch.testing.assert_close(method.features(images), method._tokens(images[None], w, taught=True)[0, :, 0])
+        assert not torch.allclose(method._tokens(images[None], 0.0), method._tokens(images[None], 1.0))
+
+
+def test_local_crops_keep_to_their_region():
+    """A canvas that paints its rows: crops of three regions of half the height show the top, the middle and the bottom half."""
+    preprocess = RegionCropPreprocessor(
+        global_crops=dict(count=2, size=(64, 32), scale=(0.5, 1.0)),
+        local_crops=dict(count=6, size=(16, 16), scale=(0.05, 0.4)),
+        color_jitter=None,
+        mean=(0, 0, 0),
+        std=(255, 255, 255),
+    )
+    rows = torch.arange(64, dtype=torch.uint8)[:, None].expand(64, 32)
+    local = preprocess(dict(inputs=rows.expand(40, 3, -1, -1)))["crops"].local * 255
+    for crop, views in enumerate(local):
+        low, high = [(0, 32), (16, 48), (32, 64)][crop % 3]
+        assert views.min() >= low - 0.6 and views.max() <= high + 0.6, crop
+        assert views.amax((1, 2, 3)).max() - views.amin((1, 2, 3)).min() > 24, "crops do not use their region"
+
+
+def test_a_part_token_is_compared_with_itself_alone():
+    """Written out: the mean over regions of DINO's loss between a region's token of both global views and of its own local crop."""
+    method = build(quick_config("pass"))
+    crops = crops_of("pass", method)["crops"]
+    with torch.no_grad():
+        found = method.loss(crops)
+        by_part = []
+        for part in range(3):
+            seen = [method.parts(method.backbone, view)[:, 1 + part] for view in crops.global_]
+            seen.append(method.parts(method.backbone, crops.local[part], slice(part, part + 1))[:, 1])
+            logits = method.projection(torch.stack(seen))
+            by_part.append(cross_view_entropy((logits[:2] / 0.04).softmax(-1), logits / 0.1))
+    torch.testing.assert_close(found["loss_part"], torch.stack(by_part).mean(), atol=1e-4, rtol=0)
+
+
+def test_patches_of_parts_follow_their_crop():
+    keypoints = torch.zeros(1, 17, 3)
+    keypoints[0, 0] = torch.tensor([0.30, 0.10, 0.9])  # nose: column 1, row 0
+    keypoints[0, 3] = torch.tensor([0.60, 0.20, 0.9])  # an ear: column 2, row 1
+    keypoints[0, 13] = torch.tensor([0.9, 0.9, 0.1])  # a knee of which the model is not sure
+    whole = torch.tensor([[[1.0, 0, 0], [0, 1, 0]]])
+    patches = part_patches(keypoints, whole, (8, 4)).unflatten(2, (8, 4))[0]
+    assert patches[0].nonzero().tolist() == [[0, 1], [0, 2], [1, 1], [1, 2]] and not patches[1:].any()
+    mirrored = part_patches(keypoints, torch.tensor([[[-1.0, 0, 0], [0, 1, 0]]]), (8, 4)).unflatten(2, (8, 4))
+    assert torch.equal(mirrored[0], patches.flip(-1))
+    lower_half = part_patches(keypoints, torch.tensor([[[1.0, 0, 0], [0, 0.5, 0.5]]]), (8, 4))
+    assert not lower_half.any()
+
+
+def test_hap_hides_some_of_a_drawn_part_first():
+    method = build(quick_config("hap"))
+    patches = torch.zeros(200, 6, 32, dtype=torch.bool)
+    patches[:, 0, :10] = True
+    torch.manual_seed(0)
+    first = method.draw_priority(patches) < 0  # (2, 200, 32)
+    assert not first[..., 10:].any()
+    share = first[..., :10].float().mean().item()
+    assert share == pytest.approx(
+        0.5 * 0.15, abs=0.02
+    )  # a part is drawn half the time, and 15 % of it hidden on average
+
+
+def test_hap_aligns_the_two_masked_views():
+    method = build(quick_config("hap"))
+    seen = torch.randn(2, 4, 128)
+    method.eval()
+    with torch.no_grad():
+        losses = method(**crops_of("hap", method), mode="loss")
+    assert 0 < losses["loss_alignment"] < 0.05 * 2 * 0.2 * 10
+    wanted = sum(torch.nn.functional.cross_entropy(cosine / 0.2, torch.arange(4)) for cosine in _both_ways(*seen)) / 2
+    torch.testing.assert_close(symmetric_info_nce(*seen, 0.2), wanted)
+
+
+def _both_ways(one: torch.Tensor, other: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    cosine = torch.nn.functional.cosine_similarity(one[:, None], other[None], dim=2)
+    return cosine, cosine.T
+
+
+def test_keypoints_come_with_their_photos_and_are_refused_with_a_sentence(tmp_path, photos):
+    names = list_images(photos)
+    found = np.random.default_rng(0).random((len(names), 17, 3), dtype=np.float32)
+    file = write_keypoints(tmp_path / "joints.npz", names, found, "a pose model")
+    dataset = PosedPhotos(file, root=photos, size=(128, 64))
+    batch = dataset.__getitems__([3, 1])
+    np.testing.assert_array_equal(batch["keypoints"].numpy(), found[[3, 1]])
+    (photos / names[3]).write_bytes(b"torn")
+    batch = dataset.__getitems__([3, 1])
+    np.testing.assert_array_equal(batch["keypoints"].numpy(), found[[1]])
+
+    with pytest.raises(ConfigError, match="needs the joints a pose model finds"):
+        PosedPhotos(None, root=photos, size=(128, 64))
+    with pytest.raises(DataError, match="is no file of keypoints"):
+        PosedPhotos(tmp_path / "none.npz", root=photos, size=(128, 64))
+    (photos / names[0]).unlink()
+    with pytest.raises(LabelMismatch, match="was made for 24 photos"):
+        PosedPhotos(file, root=photos, size=(128, 64))

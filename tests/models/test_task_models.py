@@ -1,0 +1,127 @@
+"""What this project adds to OpenMMLab's models: modes, layer decay, the mirrored test of parsing, a pyramid."""
+
+import pytest
+import torch
+from mmengine.optim import build_optim_wrapper
+from mmseg.models import CrossEntropyLoss, FCNHead
+from torch import nn
+
+from clasp_bench.engine.contract import save_weights
+from clasp_bench.engine.layer_decay import BackboneLayerDecay
+from clasp_bench.errors import ContractError
+from clasp_bench.models.backbones import CLASPSwin, CLASPViT
+from clasp_bench.models.parsing import PersonParser
+from clasp_bench.models.pyramid import SimpleFeaturePyramid
+
+VIT = (CLASPViT, dict(arch="nano", img_size=(64, 32), patch_size=16, moe=dict(num_layers=2, num_experts=2)))
+SWIN = (CLASPSwin, dict(arch="nano", img_size=(64, 32), window_size=2, moe=dict(num_stages=1, num_experts=2)))
+BOTH = pytest.mark.parametrize(("kind", "settings"), [VIT, SWIN], ids=["vit", "swin"])
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+def moving(backbone):
+    return {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
+
+
+@BOTH
+def test_each_mode_trains_what_it_says_also_after_an_evaluation(kind, settings):
+    names = {name for name, _ in kind(**settings).named_parameters()}
+    prompts = {name for name in names if name.startswith("prompts.")}
+    for trained, expected in {"all": names, "nothing": set(), "prompts": prompts}.items():
+        backbone = kind(**settings, trained=trained, drop_path_rate=0.5)
+        backbone.eval()
+        assert moving(backbone.train()) == expected
+    last = moving(kind(**settings, trained=1))
+    place = "layers.5." if kind is CLASPViT else "stages.3."
+    norm = "ln1." if kind is CLASPViT else "norm3."
+    merging = "stages.2.downsample."
+    assert last == {
+        name for name in names if name.startswith((place, norm, *([merging] if kind is CLASPSwin else []), "prompts."))
+    }
+
+
+@BOTH
+def test_frozen_parts_do_not_drop(kind, settings):
+    backbone = kind(**settings, trained="nothing", drop_path_rate=0.9).train()
+    images = torch.randn(2, 3, 64, 32)
+    assert torch.equal(backbone(images)[-1], backbone(images)[-1])
+    assert not backbone(images)[-1].requires_grad
+
+
+@BOTH
+def test_modes_that_there_are_not_are_refused(kind, settings):
+    for trained in ("some", 0, 99):
+        with pytest.raises(ValueError, match="trained="):
+            kind(**settings, trained=trained)
+    with pytest.raises(ValueError, match="has no experts and so no prompts"):
+        kind(**settings | {"moe": None}, trained="prompts")
+
+
+@BOTH
+def test_weights_enter_through_the_backbone_of_any_model(kind, settings, tmp_path):
+    source = kind(**settings)
+    header = {"method": "CLASP", "backbone": {"type": kind.__name__}, "grid": list(source.grid)}
+    path = save_weights(tmp_path / "w.safetensors", source.state_dict(), header)
+    model = nn.ModuleDict({"backbone": kind(**settings, weights=path)})
+    assert not torch.equal(model.backbone.state_dict()["prompts.part"], source.state_dict()["prompts.part"])
+    model.backbone.init_weights()
+    assert all(torch.equal(value, source.state_dict()[key]) for key, value in model.backbone.state_dict().items())
+    with pytest.raises(ContractError, match="does not fit the model"):
+        kind(**settings | {"moe": None}, weights=path).init_weights()
+
+
+def test_layer_decay_reaches_a_backbone_inside_a_model_and_spares_the_head():
+    model = nn.Module()
+    model.backbone, model.head = CLASPViT(**VIT[1], trained="all"), nn.Linear(4, 4)
+    wrapper = build_optim_wrapper(
+        model,
+        dict(
+            optimizer=dict(type="SGD", lr=1.0, weight_decay=0.1),
+            constructor=BackboneLayerDecay,
+            paramwise_cfg=dict(layer_decay_rate=0.5),
+        ),
+    )
+    rate = {group["param_name"]: group["lr"] for group in wrapper.optimizer.param_groups}
+    assert rate["head.weight"] == rate["backbone.ln1.weight"] == 1.0
+    assert rate["backbone.layers.5.ln1.weight"] == 0.5 and rate["backbone.layers.0.ln1.weight"] == 0.5**6
+    assert rate["backbone.pos_embed"] == rate["backbone.patch_embed.projection.weight"] == 0.5**7
+    assert rate["backbone.prompts.part"] == rate["backbone.layers.4.ln1.weight"] == 0.25
+
+
+def test_parsing_of_a_mirrored_photo_is_mirrored_with_its_sides_exchanged():
+    parser = PersonParser(
+        backbone=dict(type=CLASPViT, **VIT[1], out_type="featmap"),
+        decode_head=dict(
+            type=FCNHead,
+            in_channels=128,
+            in_index=0,
+            channels=8,
+            num_convs=1,
+            concat_input=False,
+            num_classes=4,
+            norm_cfg=dict(type="BN"),
+            loss_decode=dict(type=CrossEntropyLoss),
+        ),
+        mirrored_classes=((1, 3),),
+        test_scales=(1.0, 1.5),
+        test_flip=True,
+    ).eval()
+    images, metas = torch.randn(2, 3, 64, 32), [{"ori_shape": (64, 32), "img_shape": (64, 32)}] * 2
+    with torch.no_grad():
+        seen, mirrored = parser.inference(images, metas), parser.inference(images.flip(-1), metas)
+    assert torch.allclose(mirrored.flip(-1)[:, [0, 3, 2, 1]], seen, atol=1e-5)
+    assert torch.allclose(seen.sum(1), torch.ones(2, 64, 32), atol=1e-5)
+    assert not torch.allclose(mirrored.flip(-1), seen, atol=1e-3)
+
+
+@pytest.mark.parametrize("levels", [4, 5])
+def test_pyramid_halves_from_level_to_level(levels):
+    neck = SimpleFeaturePyramid(16, 8, levels)
+    maps = neck([torch.randn(1, 16, 12, 8)])
+    assert [tuple(one.shape[1:]) for one in maps] == [(8, 48 >> level, 32 >> level) for level in range(levels)]
+    sum(one.sum() for one in maps).backward()
+    assert all(parameter.grad is not None for parameter in neck.parameters())
