@@ -13,8 +13,6 @@ from clasp_bench.models.backbones.prompted import Prompted
 from clasp_bench.models.moe import PCMoELayer
 from clasp_bench.registry import MODELS
 
-POSITION_TEMPERATURE = 100.0  # grids are a few patches wide: longer waves would tell their patches apart by little
-
 
 def _arch(width: int, depth: int, heads: int) -> dict:
     return dict(embed_dims=width, num_layers=depth, num_heads=heads, feedforward_channels=4 * width)
@@ -98,7 +96,7 @@ class CLASPViT(Prompted, VisionTransformer):
     def _place_positions(self) -> None:
         """Sines and cosines, from which they learn on; from random ones a small network is long in learning where things are."""
         if self.pos_embed is not None:
-            placed = sincos_positions(self.grid, self.embed_dims, POSITION_TEMPERATURE)
+            placed = sincos_positions(self.grid, self.embed_dims)
             self.pos_embed.data.copy_(placed[:, 1 - self.num_extra_tokens :])
 
     @property

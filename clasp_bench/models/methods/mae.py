@@ -78,7 +78,7 @@ class MAE(SelfSupervised):
     """Masked autoencoders.
 
     Source: He et al., "Masked Autoencoders Are Scalable Vision Learners", CVPR 2022; encoder, decoder and loss are mmpretrain's.
-    Left out: nothing. Changed: person crops keep their aspect ratio (H : W = 2 : 1).
+    Left out: nothing. Changed: person crops keep their aspect ratio (H : W = 2 : 1); position embeddings have shorter waves, as all backbones here.
 
     Args:
         backbone: Config of a `PersonMAEViT`.
