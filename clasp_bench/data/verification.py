@@ -114,7 +114,10 @@ def _picture_faults(picture: Annotated) -> Iterator[Fault]:
         yield Fault(picture.file, str(error).removeprefix(f"{picture.file}: "))
         return
     if picture.size is not None and tuple(picture.size) != size:
-        yield Fault(picture.file, f"is {_by(size)} pixels, but its label says {_by(picture.size)}; fetch both again")
+        mend = "fetch both again"
+        if tuple(picture.size) == size[::-1]:
+            mend = f"take the orientation out of its EXIF, if it has one that its label ignores, else {mend}"
+        yield Fault(picture.file, f"is {_by(size)} pixels, but its label says {_by(picture.size)}; {mend}")
         return
     for number, subject in enumerate(picture.subjects, start=1):
         yield from (Fault(picture.file, f"person {number}: {what}") for what in _subject_faults(subject, size))

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 from typer.testing import CliRunner
 
 from clasp_bench.cli import app
@@ -122,8 +122,16 @@ def test_label_that_cannot_be_of_its_picture_is_named(tmp_path, change, sentence
 
 def test_picture_of_another_size_than_its_label_says_is_named(tmp_path):
     root = builders.coco(tmp_path)
-    builders.photo(root / "train2017/1.jpg", (48, 24))
-    assert faults(root) == ["train2017/1.jpg: is 48 x 24 pixels, but its label says 24 x 48; fetch both again"]
+    builders.photo(root / "train2017/1.jpg", (40, 24))
+    assert faults(root) == ["train2017/1.jpg: is 40 x 24 pixels, but its label says 24 x 48; fetch both again"]
+
+
+def test_label_of_a_photo_before_exif_turns_it_is_named(tmp_path):
+    root, exif = builders.coco(tmp_path), Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (24, 48)).save(root / "train2017/1.jpg", exif=exif)
+    (sentence,) = faults(root)
+    assert "is 48 x 24 pixels, but its label says 24 x 48; take the orientation out of its EXIF" in sentence
 
 
 def test_masks_are_held_against_their_pictures_and_classes(tmp_path):

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from timm.layers import build_sincos2d_pos_embed
 from torch import Tensor
 
-TEMPERATURE = 100.0  # grids are a few patches wide: the 10,000 of MAE and MoCo v3 would tell their patches apart by little
+TEMPERATURE = 100.0  # of grids a few patches wide; at the 10,000 of MAE and MoCo v3 patches would hardly differ
 
 
 def sincos_positions(grid: tuple[int, int], width: int) -> Tensor:
