@@ -8,7 +8,7 @@ from typing import Any
 
 from clasp_bench.errors import ConfigError
 
-_NOT_TASKS = {"choose", "curves", "frozen", "predict", "run", "seeing"}
+_NOT_TASKS = {"choose", "curves", "frozen", "predict", "run", "seeing", "showing"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Task:
         held_out: Two parts of the training data, to train on and to choose settings on without looking at the test split.
         figures: By the name they have in a record, the headline first.
         see: What a transferred model sees in a photo (H, W, 3) uint8 of the people in boxes, see `seeing`.
+        draw: The picture of a photo and what was seen in it, with people's boxes or without, see `showing`.
         remarks: What a protocol must name of a complete config: tests on mirrored or scaled copies, re-ranking, and the like.
         frozen: Scores features without training, see `frozen.Frozen`; None where the task needs a head.
         evaluators: Configs of evaluators beside the config's own that the test data, a data set, allow.
@@ -64,6 +65,7 @@ class Task:
     held_out: tuple[str, str]
     figures: dict[str, Figure]
     see: Callable[[Any, Any, Any], list[Any]]
+    draw: Callable[[Any, Any, bool], Any]
     remarks: Callable[[Any], list[str]]
     frozen: Any = None
     evaluators: Callable[[Any], list[dict[str, Any]]] | None = None

@@ -13,6 +13,7 @@ from clasp_bench.evaluation.neighbours import choose_count, neighbour_logits
 from clasp_bench.tasks import Task, declared, flip_tested
 from clasp_bench.tasks.frozen import Features, Frozen
 from clasp_bench.tasks.seeing import Seen, on_crops
+from clasp_bench.tasks.showing import draw_people
 
 
 def _head_arguments(train: PA100K) -> dict:
@@ -52,6 +53,7 @@ TASK = Task(
     held_out=("train", "val"),
     figures=declared(AttributeMetric),
     see=_see,
+    draw=draw_people,
     remarks=flip_tested,
     frozen=Frozen("k nearest neighbours in {known}", _score_frozen),
     head_arguments=_head_arguments,

@@ -14,6 +14,7 @@ from clasp_bench.evaluation.crowd import CityPersonsMetric
 from clasp_bench.evaluation.crowdhuman import CrowdHumanMetric
 from clasp_bench.tasks import Figure, Task
 from clasp_bench.tasks.seeing import Seen, through_pipeline
+from clasp_bench.tasks.showing import draw_people
 
 
 def _see(model: WholeModel, pixels: np.ndarray, boxes: Sequence[Box]) -> list[Seen]:
@@ -47,5 +48,6 @@ TASK = Task(
     remarks=lambda config: [],
     evaluators=_evaluators,
     see=_see,
+    draw=draw_people,
     finds_people=True,
 )

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 from mmengine.config import Config
+from PIL import Image
 
+from clasp_bench.data.inspection.drawing import parts as parts_drawn
 from clasp_bench.data.layouts.contents import Box, Subject
 from clasp_bench.data.synthped.labels import LIP_CLASSES
 from clasp_bench.engine.contract.whole_model import WholeModel
 from clasp_bench.tasks import Figure, Task
-from clasp_bench.tasks.seeing import Seen, cut, through_pipeline
+from clasp_bench.tasks.seeing import Seen, all_parts, cut, through_pipeline
+from clasp_bench.tasks.showing import captioned, panels
 
 
 def _see(model: WholeModel, pixels: np.ndarray, boxes: Sequence[Box]) -> list[Seen]:
@@ -32,6 +35,14 @@ def _see(model: WholeModel, pixels: np.ndarray, boxes: Sequence[Box]) -> list[Se
     return seen
 
 
+def _draw(pixels: np.ndarray, seen: Sequence[Seen], boxes: bool) -> Image.Image:
+    """The photo, its people where boxes are drawn, and everybody's parts."""
+    shown = panels(pixels, seen, boxes)
+    if (masks := all_parts(seen)) is not None:
+        shown.append(parts_drawn(pixels, masks, shown[0].size))
+    return captioned(shown, seen)
+
+
 def _remarks(config: Config) -> list[str]:
     head, scales = config.model.decode_head.type, tuple(config.model.test_scales)
     linear = ["linear head"] * (getattr(head, "__name__", head) == "LinearHead")
@@ -46,5 +57,6 @@ TASK = Task(
     held_out=("fit", "held_out"),
     figures={name: Figure(f"parsing/{name}") for name in ("mIoU", "aAcc", "mAcc")},
     see=_see,
+    draw=_draw,
     remarks=_remarks,
 )

@@ -9,6 +9,7 @@ from clasp_bench.data.layouts.contents import Box, Subject
 from clasp_bench.engine.contract.whole_model import WholeModel
 from clasp_bench.tasks import Figure, Task
 from clasp_bench.tasks.seeing import LIKELY, Seen, through_pipeline
+from clasp_bench.tasks.showing import draw_people
 
 MIRRORED = [
     0,
@@ -53,5 +54,6 @@ TASK = Task(
         for name, key in {"AP": "AP", "AP50": "AP .5", "AP75": "AP .75", "AR": "AR"}.items()
     },
     see=_see,
+    draw=draw_people,
     remarks=_remarks,
 )

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from mmengine.device import get_device
 from PIL import Image
 
 from clasp_bench.data.images import list_images, read_rgb
-from clasp_bench.data.inspection.drawing import PAPER, annotated, card, parts, save
+from clasp_bench.data.inspection.drawing import save
 from clasp_bench.data.layouts.contents import Box, box_of
 from clasp_bench.data.layouts.reading import read_json
 from clasp_bench.engine.contract.whole_model import WholeModel, open_model, read_model_header
@@ -21,11 +21,7 @@ from clasp_bench.errors import ConfigError, ContractError, DataError, Unreadable
 from clasp_bench.files import write_text
 from clasp_bench.progress import meter
 from clasp_bench.tasks import Task, find_task
-from clasp_bench.tasks.seeing import LIKELY, Seen, cut
-
-PORTRAIT_HEIGHT, LANDSCAPE_WIDTH = 320, 720  # pixels that photos are shown at
-GALLERY_HEIGHT = 224
-NAME_WIDTH = 176  # holds the name of a file of Market-1501
+from clasp_bench.tasks.seeing import LIKELY, Seen, all_parts
 
 
 @dataclass(frozen=True)
@@ -82,6 +78,35 @@ def predict(
         ContractError: `weights` are no model, or of another task.
         DataError: there are no photos, or `boxes` cannot be read.
     """
+    task = _checked(name, weights, boxes, gallery)
+    people = None if boxes is None else read_boxes(boxes)
+    paths, left_out = _listed(photos), []
+    model = open_model(weights)
+    model.module.to(get_device())
+    ranked = _gallery(task, model, _listed([gallery]), left_out) if gallery else None
+    images, annotations, pictures = [], [], []
+    with meter(f"predict {name}", len(paths), unit="photos") as progress:
+        for number, (path, pixels) in enumerate(_read(paths, left_out), start=1):
+            looked_at = [_whole(pixels)] if people is None else people.get(path.name, [])
+            seen = task.see(model, pixels, looked_at) if looked_at else []
+            if ranked:
+                _rank(seen, ranked, top)
+            likely = [one for one in seen if not task.finds_people or one.numbers["score"] >= LIKELY]
+            drawn = task.draw(pixels, likely, people is not None or task.finds_people)
+            picture = save(drawn, out / f"{number:04d}-{path.stem}.png")
+            height, width = pixels.shape[:2]
+            images.append({"id": number, "file_name": path.name, "path": str(path), "width": width, "height": height})
+            if (masks := all_parts(seen)) is not None:
+                images[-1]["parts"] = save(Image.fromarray(masks), picture.with_suffix(".parts.png")).name
+            annotations += [_annotation(len(annotations) + place, number, one) for place, one in enumerate(seen, 1)]
+            pictures.append({"file": picture.name, "photo": str(path), "people": len(likely)})
+            progress.advance()
+    info = {key: model.header.get(key) for key in ("task", "method", "world", "protocol", "seed")}
+    return _written(out, {"weights": str(weights), **info}, images, annotations, pictures, left_out)
+
+
+def _checked(name: str, weights: str | Path, boxes: Path | None, gallery: Path | None) -> Task:
+    """The task, once what was given is what it takes; see `predict`."""
     task = find_task(name)
     if task.ranks_gallery and gallery is None:
         raise ConfigError(f"{name} ranks a gallery of photos; give its folder with --gallery")
@@ -93,51 +118,7 @@ def predict(
         raise ContractError(
             f"{weights}: is a model of {other}, not of {name}; say `clasp-bench predict {other}`, or give a model of {name}"
         )
-    people = None if boxes is None else read_boxes(boxes)
-    paths, left_out = _listed(photos), []
-    model = open_model(weights)
-    model.module.to(get_device())
-    ranked = _gallery(task, model, _listed([gallery]), left_out) if gallery else None
-    images, annotations, pictures = [], [], []
-    with meter(f"predict {name}", len(paths), unit="photos") as progress:
-        for number, (path, pixels) in enumerate(_read(paths, left_out), start=1):
-            height, width = pixels.shape[:2]
-            looked_at = [_whole(pixels)] if people is None else people.get(path.name, [])
-            seen = task.see(model, pixels, looked_at) if looked_at else []
-            likely = [one for one in seen if not task.finds_people or one.numbers["score"] >= LIKELY]
-            name_of = f"{number:04d}-{path.stem}"
-            images.append({"id": number, "file_name": path.name, "path": str(path), "width": width, "height": height})
-            if ranked:
-                nearest = [ranked.nearest(one.feature, top) for one in seen]
-                for one, others in zip(seen, nearest, strict=True):
-                    one.numbers["gallery"] = [
-                        {"path": str(other), "similarity": round(value, 4)} for other, value in others
-                    ]
-                drawn = _ranking(pixels, seen, nearest)
-            else:
-                drawn = _picture(pixels, likely, people is not None or task.finds_people)
-            if any(one.parts is not None for one in seen):
-                images[-1]["parts"] = save(Image.fromarray(_masks(seen)), out / f"{name_of}.parts.png").name
-            annotations += [_annotation(len(annotations) + place, number, one) for place, one in enumerate(seen, 1)]
-            pictures.append(
-                {"file": save(drawn, out / f"{name_of}.png").name, "photo": str(path), "people": len(likely)}
-            )
-            progress.advance()
-    header = {key: model.header.get(key) for key in ("task", "method", "world", "protocol", "seed")}
-    content = {
-        "info": {"weights": str(weights), **header},
-        "categories": [{"id": 1, "name": "person"}],
-        "images": images,
-        "annotations": annotations,
-    }
-    write_text(out / "predictions.json", json.dumps(content, indent=1) + "\n")
-    environment = Environment(loader=PackageLoader("clasp_bench.tasks"), autoescape=True, undefined=StrictUndefined)
-    page = environment.get_template("predictions.html").render(
-        header=header, weights=str(weights), pictures=pictures, left_out=left_out
-    )
-    return Found(
-        write_text(out / "index.html", page), len(images), sum(picture["people"] for picture in pictures), left_out
-    )
+    return task
 
 
 def read_boxes(path: Path) -> dict[str, list[Box]]:
@@ -188,15 +169,17 @@ def _gallery(task: Task, model: WholeModel, paths: Sequence[Path], left_out: lis
     return Gallery(kept, np.stack(features))
 
 
+def _rank(seen: Sequence[Seen], gallery: Gallery, top: int) -> None:
+    """Give each person the `top` photos of the gallery most like them."""
+    for one in seen:
+        one.nearest = gallery.nearest(one.feature, top)
+        one.numbers["gallery"] = [{"path": str(path), "similarity": round(value, 4)} for path, value in one.nearest]
+
+
 def _whole(pixels: np.ndarray) -> Box:
     """The box from edge to edge of a photo (H, W, 3)."""
     height, width = pixels.shape[:2]
     return 0.0, 0.0, float(width), float(height)
-
-
-def _masks(seen: Sequence[Seen]) -> np.ndarray:
-    """(H, W) uint8 of everybody's parts."""
-    return np.max([one.parts for one in seen], axis=0)
 
 
 def _unit(feature: np.ndarray) -> np.ndarray:
@@ -215,46 +198,19 @@ def _annotation(number: int, image: int, seen: Seen) -> dict[str, Any]:
     }
 
 
-def _zoomed(pixels: np.ndarray, zoom: float) -> Image.Image:
-    height, width = pixels.shape[:2]
-    return Image.fromarray(pixels).resize(
-        (max(1, round(width * zoom)), max(1, round(height * zoom))), Image.Resampling.BICUBIC
-    )
-
-
-def _picture(pixels: np.ndarray, seen: Sequence[Seen], boxes: bool) -> Image.Image:
-    """The photo, the same with what was seen, and words below; `boxes` are drawn where a photo shows more than one person from edge to edge."""
-    height, width = pixels.shape[:2]
-    zoom = PORTRAIT_HEIGHT / height if height >= width else LANDSCAPE_WIDTH / width
-    panels = [_zoomed(pixels, zoom)]
-    shown = [one.subject if boxes else replace(one.subject, box=None) for one in seen]
-    if any(subject.box is not None or subject.keypoints is not None for subject in shown):
-        panels.append(annotated(pixels, shown, zoom))
-    if any(one.parts is not None for one in seen):
-        panels.append(parts(pixels, _masks(seen), panels[0].size))
-    if len(shown) == 1:
-        return card(panels, [shown[0].caption])
-    words = "; ".join(f"{number}: {subject.caption}" for number, subject in enumerate(shown, 1))
-    return card(panels, [f"{len(shown)} people", *filter(None, [words])])
-
-
-def _ranking(pixels: np.ndarray, seen: Sequence[Seen], nearest: Sequence[Sequence[tuple[Path, float]]]) -> Image.Image:
-    """A row for each person: the query, then the gallery, the most like first."""
-    rows = []
-    for one, others in zip(seen, nearest, strict=True):
-        query = cut(pixels, one.subject.box)[0]
-        row = [card([_zoomed(query, GALLERY_HEIGHT / len(query))], ["query"], NAME_WIDTH)]
-        for path, similarity in others:
-            found = read_rgb(path)
-            row.append(
-                card([_zoomed(found, GALLERY_HEIGHT / len(found))], [f"{similarity:.2f}", path.name], NAME_WIDTH)
-            )
-        rows.append(card(row, []))
-    sheet = Image.new(
-        "RGB", (max((row.width for row in rows), default=220), sum(row.height for row in rows) or 20), PAPER
-    )
-    top = 0
-    for row in rows:
-        sheet.paste(row, (0, top))
-        top += row.height
-    return sheet
+def _written(
+    out: Path,
+    info: dict[str, Any],
+    images: list[dict],
+    annotations: list[dict],
+    pictures: list[dict],
+    left_out: list[str],
+) -> Found:
+    """Write the numbers and the page of the pictures, which lie in `out` already."""
+    categories = [{"id": 1, "name": "person"}]
+    content = {"info": info, "categories": categories, "images": images, "annotations": annotations}
+    write_text(out / "predictions.json", json.dumps(content, indent=1) + "\n")
+    environment = Environment(loader=PackageLoader("clasp_bench.tasks"), autoescape=True, undefined=StrictUndefined)
+    page = environment.get_template("predictions.html").render(info=info, pictures=pictures, left_out=left_out)
+    people = sum(picture["people"] for picture in pictures)
+    return Found(write_text(out / "index.html", page), len(images), people, left_out)

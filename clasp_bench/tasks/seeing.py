@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,14 @@ class Seen:
         numbers: To be written, beside the box: plain values.
         parts: (H, W) uint8, LIP's classes over the whole photo.
         feature: (D,) to rank by.
+        nearest: Photos of a gallery and their cosine similarity to `feature`, the most like first.
     """
 
     subject: Subject
     numbers: dict[str, Any] = field(default_factory=dict)
     parts: np.ndarray | None = None
     feature: np.ndarray | None = None
+    nearest: Sequence[tuple[Path, float]] = ()
 
 
 def cut(pixels: np.ndarray, box: Box) -> tuple[np.ndarray, tuple[slice, slice]]:
@@ -40,6 +43,12 @@ def cut(pixels: np.ndarray, box: Box) -> tuple[np.ndarray, tuple[slice, slice]]:
     right, bottom = min(max(round(x + w), left + 1), width), min(max(round(y + h), top + 1), height)
     where = slice(top, bottom), slice(left, right)
     return pixels[where], where
+
+
+def all_parts(seen: Sequence[Seen]) -> np.ndarray | None:
+    """Everybody's parts in one mask, (H, W) uint8; None where no parts were seen."""
+    masks = [one.parts for one in seen if one.parts is not None]
+    return np.max(masks, axis=0) if masks else None
 
 
 def on_crops(model: WholeModel, pixels: np.ndarray, boxes: Sequence[Box], **targets: Tensor) -> list[dict[str, Tensor]]:
