@@ -122,10 +122,9 @@ def label(
 
         typer.echo(f"{write_captions(store, words, captions)}: captions of {len(store) - left_out:,} images")
     if evaluate:
-        from clasp_bench.teacher.evaluate import evaluate_attributes, evaluate_store, labelled_root
+        from clasp_bench.teacher.evaluate import evaluate_labels
 
-        judged = evaluate_attributes if labelled_root(images) else evaluate_store
-        typer.echo(judged(store, images, words).table())
+        typer.echo(evaluate_labels(store, images, words).table())
 
 
 def _cells(option: str, text: str) -> tuple[int, int]:

@@ -170,6 +170,19 @@ def reliability(confidence: np.ndarray, correct: np.ndarray) -> Reliability:
         return Reliability(count, *means)
 
 
+def evaluate_labels(store: LabelStore, images: str | Path, vocabulary: Vocabulary) -> Judgement:
+    """Judge labels by what is known of their images: PA-100K's annotation in their folder or the one above, else a universe.
+
+    Raises:
+        DataError: there is neither, or it knows nothing of one of the images.
+    """
+    images = Path(images).absolute()
+    for folder in (images, images.parent):
+        if (folder / "annotation.mat").is_file():
+            return _evaluate_attributes(store, images, folder, vocabulary)
+    return evaluate_store(store, images, vocabulary)
+
+
 def evaluate_store(store: LabelStore, images: str | Path, vocabulary: Vocabulary) -> Judgement:
     """Judge the labels of a folder of SynthPed images.
 
@@ -191,21 +204,12 @@ def evaluate_store(store: LabelStore, images: str | Path, vocabulary: Vocabulary
     return judge(store.take(range(len(store))), truth_of(scenes, vocabulary, tuple(store.meta["grid"])), vocabulary)
 
 
-def labelled_root(images: str | Path) -> Path | None:
-    """The folder of PA-100K's layout that `images` is, or lies in."""
-    images = Path(images).absolute()
-    return next((folder for folder in (images, images.parent) if (folder / "annotation.mat").is_file()), None)
-
-
-def evaluate_attributes(store: LabelStore, images: str | Path, vocabulary: Vocabulary) -> Judgement:
-    """Judge the attributes of photos that PA-100K, or a data set in its layout, labels: zero-shot recognition by the teacher.
+def _evaluate_attributes(store: LabelStore, images: Path, root: Path, vocabulary: Vocabulary) -> Judgement:
+    """Judge the attributes of photos by the annotation of PA-100K's layout in `root`: zero-shot recognition by the teacher.
 
     Raises:
-        DataError: neither `images` nor the folder above is such a data set, or it does not label one of the images.
+        DataError: `root` is no such data set, or does not label one of the images.
     """
-    images, root = Path(images).absolute(), labelled_root(images)
-    if root is None:
-        raise DataError(f"{images}: has no annotation.mat of PA-100K beside or in it, so attributes cannot be judged")
     layout = open_as(PA100KLayout, root)
     labelled = {picture.file: picture.subjects[0].attributes for picture in layout.pictures()}
     unknown = next((name for name in store.names if images / name not in labelled), None)
