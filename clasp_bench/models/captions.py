@@ -72,8 +72,11 @@ class CaptionTower(nn.Module):
         ConfigError: see `CaptionReader`.
     """
 
-    def __init__(self, vocabulary: str, attribute_groups: Sequence[int], width: int, depth: int = 2, heads: int = 4):
+    def __init__(
+        self, vocabulary: str, attribute_groups: Sequence[int], width: int = 128, depth: int = 2, heads: int = 4
+    ):
         super().__init__()
+        self.width = width
         self.read = CaptionReader(vocabulary, attribute_groups)
         self.words = nn.Embedding(self.read.count, width, padding_idx=PADDING)
         self.gather = nn.Parameter(torch.empty(width))
@@ -115,7 +118,7 @@ class CaptionWriter(nn.Module):
         vocabulary: str,
         attribute_groups: Sequence[int],
         seen: int,
-        width: int,
+        width: int = 128,
         depth: int = 2,
         heads: int = 4,
     ):

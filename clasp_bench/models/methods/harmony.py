@@ -63,12 +63,11 @@ class Harmony(IBOT):
     ):
         weights = dict(instance=0.5, patch=0.5) | dict(weights or {})
         super().__init__(*args, ema_momentum=ema_momentum, weights=weights, **kwargs)
-        text = dict(width=128) | dict(text or {})
         patch, width = self.backbone.patch_embed.projection.kernel_size[0], self.backbone.feature_dim
         self.decoder = PersonMAEDecoder(self.backbone.grid, patch_size=patch, embed_dim=width, **decoder)
         self.head = PersonMAEHead(dict(type=PixelReconstructionLoss, criterion="L2"), norm_pix=True, patch_size=patch)
-        self.caption_tower = CaptionTower(vocabulary, attribute_groups, **text)
-        self.embed = nn.ModuleList(nn.Linear(each, embedding) for each in (width, text["width"]))
+        self.caption_tower = CaptionTower(vocabulary, attribute_groups, **(text or {}))
+        self.embed = nn.ModuleList(nn.Linear(each, embedding) for each in (width, self.caption_tower.width))
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
         self.mae_share, self.hardness, self.softening = mae_share, hardness, softening
         self.followed = (*IBOT.followed, "caption_tower", "embed")  # the teacher reads captions too

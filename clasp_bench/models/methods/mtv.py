@@ -54,10 +54,9 @@ class MTV(IBOT):
     ):
         weights = dict(language=1.0, grounding=1.0) | dict(weights or {})
         super().__init__(*args, weights=weights, **kwargs)
-        text = dict(width=128) | dict(text or {})
         width = self.backbone.feature_dim
-        self.caption_tower = CaptionTower(vocabulary, attribute_groups, **text)
-        self.embed = nn.ModuleList(nn.Linear(each, embedding) for each in (width, text["width"]))
+        self.caption_tower = CaptionTower(vocabulary, attribute_groups, **(text or {}))
+        self.embed = nn.ModuleList(nn.Linear(each, embedding) for each in (width, self.caption_tower.width))
         self.box_embed = nn.Linear(width, embedding)
         self.part_names = nn.Embedding(num_parts - 1, embedding)  # a closed list of phrases needs no tower to read it
         # of photos with captions, and of boxes with parts

@@ -24,8 +24,9 @@ class Fusion(nn.Module):
         width, depth, heads: Of the transformer.
     """
 
-    def __init__(self, photo: int, caption: int, width: int, depth: int = 2, heads: int = 4):
+    def __init__(self, photo: int, caption: int, width: int = 128, depth: int = 2, heads: int = 4):
         super().__init__()
+        self.width = width
         self.photo, self.caption = nn.Linear(photo, width), nn.Linear(caption, width)
         self.layers = transformer(width, depth, heads)
 
@@ -83,14 +84,13 @@ class SCL(SelfSupervised):
         weights: dict[str, float] | None = None,
     ):
         super().__init__(backbone, data_preprocessor)
-        text, fusion = (dict(width=128) | dict(given or {}) for given in (text, fusion))
-        widths = self.backbone.feature_dim, text["width"]
-        self.caption_tower = CaptionTower(vocabulary, attribute_groups, **text)
-        self.fusion = Fusion(*widths, **fusion)
+        self.caption_tower = CaptionTower(vocabulary, attribute_groups, **(text or {}))
+        widths = self.backbone.feature_dim, self.caption_tower.width
+        self.fusion = Fusion(*widths, **(fusion or {}))
         self.mask_token = nn.Parameter(torch.zeros(widths[0]))
         self.word_mask_token = nn.Parameter(torch.zeros(widths[1]))
-        self.name = nn.Linear(fusion["width"], self.caption_tower.read.count)
-        self.match = nn.Linear(2 * fusion["width"], 2)
+        self.name = nn.Linear(self.fusion.width, self.caption_tower.read.count)
+        self.match = nn.Linear(2 * self.fusion.width, 2)
         self.embed = nn.ModuleList(nn.Linear(width, embedding) for width in widths)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
         self.patch_share, self.word_share = patch_share, word_share

@@ -62,7 +62,7 @@ class Sugar(Taught):
     ):
         super().__init__(backbone, data_preprocessor)
         width = self.backbone.feature_dim
-        self.writer = CaptionWriter(vocabulary, attribute_groups, seen=width, **(dict(width=128) | dict(writer or {})))
+        self.writer = CaptionWriter(vocabulary, attribute_groups, seen=width, **(writer or {}))
         self.embed = nn.Linear(width, embedding)
         self.temperature, self.hardness = temperature, hardness
         self.kernel_temperature, self.structure_temperature = kernel_temperature, structure_temperature

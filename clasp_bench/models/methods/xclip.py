@@ -53,11 +53,10 @@ class XCLIP(SelfSupervised):
         weights: dict[str, float] | None = None,
     ):
         super().__init__(backbone, data_preprocessor)
-        text = dict(width=128) | dict(text or {})
-        self.caption_tower = CaptionTower(vocabulary, attribute_groups, **text)
+        self.caption_tower = CaptionTower(vocabulary, attribute_groups, **(text or {}))
         self.weights = dict(clip=1.0, nclip=1.0) | dict(weights or {})
         self.sharpness, self.evenness = sharpness, evenness
-        widths = (self.backbone.feature_dim, text["width"])
+        widths = (self.backbone.feature_dim, self.caption_tower.width)
         if self.weights["clip"]:
             self.embed = nn.ModuleList(nn.Linear(width, embedding) for width in widths)
             self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
