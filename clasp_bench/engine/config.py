@@ -3,7 +3,7 @@
 import difflib
 import inspect
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +48,18 @@ def _override(config: Config, option: str, path: str | Path) -> None:
     key, separator, value = option.partition("=")
     if not separator:
         raise ConfigError(f"option {option!r}: write key=value, for instance seed=1")
-    node, *path_down = config, *key.split(".")
-    for name in path_down:
+    node, names = config, key.split(".")
+    for depth, name in enumerate(names):
         known = (
             [str(index) for index in range(len(node))]
             if isinstance(node, list)
             else list(getattr(node, "keys", list)())
         )
         if name not in known:
-            raise ConfigError(f"option {option!r}: {path} has no key {key!r}{_meant(name, known)}")
+            elsewhere = (each for each in _keys(config._cfg_dict.to_dict()) if each.endswith(f".{key}"))
+            above = "".join(f"{each}." for each in names[:depth])
+            meant = next((f" (did you mean {each!r}?)" for each in elsewhere), None) or _meant(name, known, above)
+            raise ConfigError(f"option {option!r}: {path} has no key {key!r}{meant}")
         last = int(name) if isinstance(node, list) else name
         parent, node = node, node[last]
     if value.startswith("{"):
@@ -68,6 +71,14 @@ def _override(config: Config, option: str, path: str | Path) -> None:
             ) from error
     else:
         config.merge_from_dict({key: DictAction._parse_iterable(value)})
+
+
+def _keys(node: Any, above: str = "") -> Iterator[str]:
+    """Every key below `node` as an option writes it, for instance ``optim_wrapper.optimizer.lr``."""
+    pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for name, value in pairs:
+        yield f"{above}{name}"
+        yield from _keys(value, f"{above}{name}.")
 
 
 def check(config: Config, source: str) -> None:
@@ -138,6 +149,6 @@ def _accepted(component: Any) -> set[str] | None:
     return None
 
 
-def _meant(key: str, known: Iterable[str]) -> str:
+def _meant(key: str, known: Iterable[str], above: str = "") -> str:
     close = difflib.get_close_matches(key, list(known), 1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    return f" (did you mean {above + close[0]!r}?)" if close else ""

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,21 @@ def test_options_override_known_keys_only():
         load_config(CLASP, ["optim_wrapper.optimizer.rl=0.5"])
     with pytest.raises(ConfigError, match="write key=value"):
         load_config(CLASP, ["seed"])
+
+
+@pytest.mark.parametrize(
+    ("option", "meant"),
+    [
+        ("train_cfg.max_iter=7", "train_cfg.max_iters"),
+        ("optim_wraper.optimizer.lr=7", "optim_wrapper"),
+        ("max_iters=7", "train_cfg.max_iters"),
+        ("optimizer.weight_decay=7", "optim_wrapper.optimizer.weight_decay"),
+        ("param_scheduler.0.ends=7", "param_scheduler.0.end"),
+    ],
+)
+def test_an_option_that_is_no_key_is_told_the_nearest_key_or_where_its_key_is(option, meant):
+    with pytest.raises(ConfigError, match=rf"has no key '.*' \(did you mean '{re.escape(meant)}'\?\)"):
+        load_config(CLASP, [option])
 
 
 def test_a_missing_file_is_a_sentence():
