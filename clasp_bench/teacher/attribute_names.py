@@ -1,17 +1,7 @@
 """The attribute names of the pedestrian data sets, as their official label files spell them, to check that a vocabulary maps real names."""
 
+from clasp_bench.data.layouts.peta import SCORED as PETA
 from clasp_bench.data.synthped.labels import ATTRIBUTES as PA100K
-
-PETA = (
-    "accessoryHat", "accessoryMuffler", "accessoryNothing", "accessorySunglasses", "hairLong",
-    "upperBodyCasual", "upperBodyFormal", "upperBodyJacket", "upperBodyLogo", "upperBodyPlaid", "upperBodyShortSleeve",
-    "upperBodyThinStripes", "upperBodyTshirt", "upperBodyOther", "upperBodyVNeck",
-    "lowerBodyCasual", "lowerBodyFormal", "lowerBodyJeans", "lowerBodyShorts", "lowerBodyShortSkirt", "lowerBodyTrousers",
-    "footwearLeatherShoes", "footwearSandals", "footwearShoes", "footwearSneaker",
-    "carryingBackpack", "carryingOther", "carryingMessengerBag", "carryingNothing", "carryingPlasticBags",
-    "personalLess30", "personalLess45", "personalLess60", "personalLarger60", "personalMale",
-)  # fmt: skip
-"""The 35 that are evaluated. Deng et al., "Pedestrian Attribute Recognition at Far Distance", ACM MM 2014."""
 
 RAPV2 = (
     "hs-BaldHead", "hs-LongHair", "hs-BlackHair", "hs-Hat", "hs-Glasses",

@@ -1,7 +1,6 @@
 """HAP: MAE whose masks prefer body parts, seen twice, and the two views' class tokens aligned."""
 
 import torch
-from mmpretrain.models.losses import PixelReconstructionLoss
 from torch import Tensor
 
 from clasp_bench.data.multicrop import MultiCrop
@@ -9,7 +8,7 @@ from clasp_bench.distributed import uniform
 from clasp_bench.models.contrast import symmetric_info_nce
 from clasp_bench.models.masking import BLOCKS, block_priority, encode_visible
 from clasp_bench.models.methods.base import SelfSupervised
-from clasp_bench.models.methods.mae import PersonMAEDecoder, PersonMAEHead
+from clasp_bench.models.methods.mae import pixel_reconstruction
 from clasp_bench.registry import MODELS
 
 # of COCO's joints: head, trunk, left arm, right arm, left leg, right leg
@@ -49,13 +48,7 @@ class HAP(SelfSupervised):
         temperature: float = 0.2,
     ):
         super().__init__(backbone, data_preprocessor)
-        patch = self.backbone.patch_embed.projection.kernel_size[0]
-        self.decoder = PersonMAEDecoder(
-            self.backbone.grid, patch_size=patch, embed_dim=self.backbone.feature_dim, **decoder
-        )
-        self.head = PersonMAEHead(
-            loss=dict(type=PixelReconstructionLoss, criterion="L2"), norm_pix=True, patch_size=patch
-        )
+        self.decoder, self.head = pixel_reconstruction(self.backbone, decoder)
         self.mask_share, self.part_share = mask_share, part_share
         self.alignment, self.temperature = alignment, temperature
 

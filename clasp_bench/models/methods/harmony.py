@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.logging import MessageHub
-from mmpretrain.models.losses import PixelReconstructionLoss
 from torch import Tensor, nn
 
 from clasp_bench.data.multicrop import MultiCrop
@@ -15,7 +14,7 @@ from clasp_bench.models.contrast import info_nce, learnt_temperature, similariti
 from clasp_bench.models.masking import encode_visible
 from clasp_bench.models.methods.base import encode
 from clasp_bench.models.methods.ibot import IBOT
-from clasp_bench.models.methods.mae import PersonMAEDecoder, PersonMAEHead
+from clasp_bench.models.methods.mae import pixel_reconstruction
 from clasp_bench.registry import MODELS
 
 SOFT_TEMPERATURE = 0.1
@@ -63,11 +62,10 @@ class Harmony(IBOT):
     ):
         weights = dict(instance=0.5, patch=0.5) | dict(weights or {})
         super().__init__(*args, ema_momentum=ema_momentum, weights=weights, **kwargs)
-        patch, width = self.backbone.patch_embed.projection.kernel_size[0], self.backbone.feature_dim
-        self.decoder = PersonMAEDecoder(self.backbone.grid, patch_size=patch, embed_dim=width, **decoder)
-        self.head = PersonMAEHead(dict(type=PixelReconstructionLoss, criterion="L2"), norm_pix=True, patch_size=patch)
+        self.decoder, self.head = pixel_reconstruction(self.backbone, decoder)
         self.caption_tower = CaptionTower(vocabulary, attribute_groups, **(text or {}))
-        self.embed = nn.ModuleList(nn.Linear(each, embedding) for each in (width, self.caption_tower.width))
+        widths = self.backbone.feature_dim, self.caption_tower.width
+        self.embed = nn.ModuleList(nn.Linear(width, embedding) for width in widths)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
         self.mae_share, self.hardness, self.softening = mae_share, hardness, softening
         self.followed = (*IBOT.followed, "caption_tower", "embed")  # the teacher reads captions too

@@ -73,6 +73,18 @@ class PersonMAEHead(MAEPretrainHead):
         return patches.permute(0, 2, 3, 4, 5, 1).flatten(3).flatten(1, 2)
 
 
+def pixel_reconstruction(
+    backbone: VisionTransformer, decoder: dict, norm_pix: bool = True
+) -> tuple[PersonMAEDecoder, PersonMAEHead]:
+    """What rebuilds the patches hidden from `backbone`, and what compares their pixels with the image's; arguments as in `MAE`."""
+    patch = backbone.patch_embed.projection.kernel_size[0]
+    loss = dict(type=PixelReconstructionLoss, criterion="L2")
+    return (
+        PersonMAEDecoder(backbone.patch_resolution, patch_size=patch, embed_dim=backbone.embed_dims, **decoder),
+        PersonMAEHead(loss=loss, norm_pix=norm_pix, patch_size=patch),
+    )
+
+
 @MODELS.register_module()
 class MAE(SelfSupervised):
     """Masked autoencoders.
@@ -91,13 +103,7 @@ class MAE(SelfSupervised):
 
     def __init__(self, backbone: dict, data_preprocessor: dict, decoder: dict, norm_pix: bool = True):
         super().__init__(backbone, data_preprocessor)
-        patch = self.backbone.patch_embed.projection.kernel_size[0]
-        self.decoder = PersonMAEDecoder(
-            self.backbone.patch_resolution, patch_size=patch, embed_dim=self.backbone.embed_dims, **decoder
-        )
-        self.head = PersonMAEHead(
-            loss=dict(type=PixelReconstructionLoss, criterion="L2"), norm_pix=norm_pix, patch_size=patch
-        )
+        self.decoder, self.head = pixel_reconstruction(self.backbone, decoder, norm_pix)
 
     def loss(self, crops: MultiCrop, **labels: Tensor) -> dict[str, Tensor]:
         """Mean squared error of the masked patches; labels are not used."""
