@@ -2,6 +2,8 @@
 .PHONY: help setup bench test test-slow lint format docs pins results clean
 .DEFAULT_GOAL := help
 BENCH_DIR ?= work/synthped-quick
+# Dozens of processes import torch: where bytecode is not written, each compiles thousands of files anew.
+unexport PYTHONDONTWRITEBYTECODE
 PY := .venv/bin/python -W ignore
 
 help:  ## list the targets
