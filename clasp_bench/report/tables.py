@@ -315,5 +315,11 @@ def headline_scores(table: WorldTable) -> pd.DataFrame:
 
 
 def _labels(records: Sequence[RunRecord]) -> str:
-    teachers = sorted({record.labels.teacher if record.labels else "none" for record in records})
-    return ", ".join(teachers) or "–"
+    return ", ".join(sorted({_learnt_from(record) for record in records})) or "–"
+
+
+def _learnt_from(record: RunRecord) -> str:
+    """Whose labels entered pre-training; of weights that others trained, what their header says of it."""
+    if record.labels:
+        return record.labels.teacher
+    return str(record.weights.header.get("outside_supervision", "none")) if record.weights else "none"
