@@ -143,9 +143,11 @@ def test_weights_that_exist_are_transferred_without_a_pretraining(configs):
     }
     tasks = {"reid": {}, "attribute": {"config": "../transfer/attribute.py", "options": ["a=1"]}}
     steps = {step.name: step for step in steps_of(configs, work="w", methods=methods, tasks=tasks, seeds=[0])}
-    assert list(steps)[0] == "synth" and len(steps) == 2 + 6 and not any("pretrain" in name for name in steps)
+    assert next(iter(steps)) == "synth" and len(steps) == 2 + 6 and not any("pretrain" in name for name in steps)
     mae = steps["transfer-MAE-reid-0"]
-    assert " ".join(mae.arguments).startswith(f"transfer reid --weights {configs}/mae.pth --data w/universe --seed 0 --method MAE")
+    assert " ".join(mae.arguments).startswith(
+        f"transfer reid --weights {configs}/mae.pth --data w/universe --seed 0 --method MAE"
+    )
     assert mae.needs == ("synth",) and configs / "mae.pth" in mae.inputs
     tower = " ".join(steps["transfer-SynthCLIP-attribute-0"].arguments)
     assert f"--weights {SHIPPED['synthclip']}" in tower and tower.endswith("--option a=1 --option b=2")
