@@ -76,6 +76,22 @@ def test_few_pairs_cannot_give_a_small_p(differences, p):
     assert paired_test(differences) == pytest.approx(p)
 
 
+def test_many_pairs_are_judged_as_scipy_does():
+    differences = np.random.default_rng(0).normal(0.2, 1, 80).round(1)
+    nonzero = differences[differences != 0]
+    assert len(nonzero) < 80 and len(set(np.abs(nonzero))) < len(nonzero)  # zeros and ties among them
+    assert paired_test(differences) == pytest.approx(stats.wilcoxon(differences, method="asymptotic").pvalue)
+
+
+@given(
+    st.sets(st.integers(-40, 40).filter(bool), min_size=2, max_size=12).filter(
+        lambda it: len(set(map(abs, it))) == len(it)
+    )
+)
+def test_few_pairs_without_ties_are_judged_as_scipy_does(differences):
+    assert paired_test(list(differences)) == pytest.approx(stats.wilcoxon(list(differences), method="exact").pvalue)
+
+
 def test_bootstrap_intervals_are_those_of_all_resamples():
     values = np.array([[1.0, 2.0, 6.0], [5.0, 5.0, 5.0]])
     low, high = mean_intervals(values)
@@ -89,6 +105,13 @@ def test_critical_difference_is_that_of_the_paper():
     """Demšar 2006, section 3.2.4: four classifiers on 14 data sets differ by 1.25."""
     scores = pd.DataFrame(np.random.default_rng(0).normal(size=(4, 14)))
     assert ranking(scores).critical_difference == pytest.approx(1.25, abs=0.005)
+
+
+@pytest.mark.parametrize("methods", [3, 17, 60])
+def test_critical_difference_is_of_scipys_studentized_range(methods):
+    quantile = stats.studentized_range.ppf(0.95, methods, np.inf) / math.sqrt(2)
+    found = ranking(pd.DataFrame(np.random.default_rng(0).normal(size=(methods, 5)))).critical_difference
+    assert found == pytest.approx(quantile * math.sqrt(methods * (methods + 1) / 30), rel=1e-5)
 
 
 def test_ranks_share_and_order_and_the_friedman_test_is_scipys():
