@@ -150,6 +150,13 @@ class WorldTable:
         cells = (self.cells.get((method, column)) for column in columns)
         return list({id(run): run for cell in cells if cell for run in cell.runs}.values())
 
+    def pretraining_seconds(self, method: str) -> float | None:
+        """Mean wall time of a method's pre-training, 0 where there was none; None where its weights do not tell, or there are no runs."""
+        runs = self.runs(method, self.headline)
+        known = [run.cost.pretrain_wall_seconds if run.weights else 0.0 for run in runs]
+        known = [seconds for seconds in known if seconds is not None]
+        return sum(known) / len(known) if known else None
+
 
 def world_tables(records: Sequence[RunRecord], failures: Sequence[Failure] = ()) -> list[WorldTable]:
     """One table for each world among ``records``, worlds in alphabetical order; failures of runs that were made after all do not count."""
