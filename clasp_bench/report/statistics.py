@@ -52,16 +52,19 @@ def paired_test(differences: Sequence[float]) -> float:
 
     The smallest p that n pairs can give is 2 / 2^n: three pairs never give less than 0.25.
     """
-    nonzero = pd.Series(differences, dtype=float).loc[lambda values: values != 0]
-    if len(differences) < 2 or nonzero.empty:
+    nonzero = np.array([it for it in differences if it != 0], float)
+    if len(differences) < 2 or not len(nonzero):
         return 1.0
-    ranks = nonzero.abs().rank()
+    _, place, ties = np.unique(np.abs(nonzero), return_inverse=True, return_counts=True)
+    ranks = (ties.cumsum() - (ties - 1) / 2)[place]
     away = abs(ranks[nonzero > 0].sum() - ranks.sum() / 2)  # of the sum of ranks above 0 from its mean
     if len(ranks) > EXACT_PAIRS:
         return float(2 * ndtr(-2 * away / math.sqrt((ranks**2).sum())))
-    ways = np.ones(1)  # in which signs give each sum of twice the ranks, which are whole where differences tie too
-    for step in (2 * ranks).astype(int):
-        ways = np.pad(ways, (0, step)) + np.pad(ways, (step, 0))
+    twice = (2 * ranks).astype(int)  # whole where differences tie too
+    ways = np.zeros(twice.sum() + 1)  # in which signs give each sum of these
+    ways[0] = 1
+    for step in twice:
+        ways[step:] = ways[step:] + ways[:-step]
     sums = np.arange(len(ways)) / 2
     return float(ways[np.abs(sums - ranks.sum() / 2) >= away].sum() / ways.sum())
 
