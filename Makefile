@@ -21,7 +21,7 @@ test: setup  ## all tests but the slow ones, a process and a thread a core
 test-slow: setup  ## the proofs that take minutes
 	@$(PY) -m pytest -m slow
 
-results: setup  ## make the tables in results/ and in the README anew from the records
+results: setup  ## make the tables and plots in results/ and in the README anew from the records
 	@$(PY) -m clasp_bench report results --fill README.md
 
 lint: setup  ## check style

@@ -28,7 +28,7 @@ def as_json(report: Report) -> str:
 
 def _world(table: WorldTable, report: Report) -> dict[str, Any]:
     place = {column: number for number, column in enumerate(table.columns)}
-    ranking = table.ranking
+    ranking, keys = table.ranking, {id(run): run.key for run in table.records}
     return {
         "world": table.world,
         "columns": [asdict(column) | {"heading": table.heading(column)} for column in table.columns],
@@ -46,7 +46,7 @@ def _world(table: WorldTable, report: Report) -> dict[str, Any]:
                 "std": cell.std,
                 "interval": cell.interval,
                 "mark": cell.mark,
-                "runs": [run.key for run in cell.runs],
+                "runs": [keys[id(run)] for run in cell.runs],
             }
             for (method, column), cell in table.cells.items()
         ],

@@ -1,6 +1,6 @@
-"""Tables as LaTeX with booktabs, for a paper: ``\\input`` the file below ``\\usepackage{booktabs}``.
+"""Tables as LaTeX with booktabs, for a paper: ``\\input`` the file below ``\\usepackage{booktabs,graphicx}``.
 
-It compiles with pdfLaTeX where names are written in Latin letters.
+It compiles with pdfLaTeX where names are written in Latin letters. A table that is wider than the line is made smaller.
 """
 
 import re
@@ -26,11 +26,14 @@ SPECIAL = {
     },
 }
 MISSING = "--"
+FITTED = (
+    r"\providecommand{\fitted}[1]{\sbox0{#1}\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi}"
+)
 
 
 def latex(report: Report) -> str:
     """For each world a table of the first metric of every task, and one of all metrics for each task that has several."""
-    lines = ["% Made by clasp-bench. Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs}."]
+    lines = ["% Made by clasp-bench. Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,graphicx}.", FITTED]
     for table in report.tables:
         lines += _table(table, table.headline, table.world, overall=len(table.headline) > 1, notes=notes(table))
         for heading, columns in table.groups.items():
@@ -52,7 +55,7 @@ def _table(
     yield "\n\\begin{table}[t]\n\\centering\\small"
     yield f"\\caption{{{escape(title)}. {escape(' '.join(notes))}}}"
     yield f"\\label{{tab:{re.sub(r'[^A-Za-z0-9]+', '-', title)}}}"
-    yield f"\\begin{{tabular}}{{l{'r' * (len(columns) + 2 * overall)}}}\n\\toprule"
+    yield f"\\fitted{{\\begin{{tabular}}{{l{'r' * (len(columns) + 2 * overall)}}}\n\\toprule"
     if not one_task:
         yield _row(["", *map(escape, heads), *([""] * 2 * overall)])
     yield _row(
@@ -64,7 +67,7 @@ def _table(
         ends = [rank(over.mean_rank), rank(over.normalised_mean)] if overall else []
         cells = [_cell(table, method, column) for column in columns]
         yield _row([escape(method), *cells, *map(escape, ends)])
-    yield "\\bottomrule\n\\end{tabular}\n\\end{table}"
+    yield "\\bottomrule\n\\end{tabular}}\n\\end{table}"
 
 
 def _cell(table: WorldTable, method: str, column: Column) -> str:

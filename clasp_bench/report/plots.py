@@ -3,10 +3,12 @@
 import io
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from clasp_bench.report.statistics import Ranking, normalised_mean
@@ -18,6 +20,9 @@ INK, MUTED, RULE, BAR, LEAD, PAPER = "#010101", "#020202", "#030303", "#040404",
 SERIES = tuple(f"#0707{number:02x}" for number in range(1, 7))
 VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", BAR: "--bar", LEAD: "--lead", PAPER: "--paper"}
 VARIABLES |= {colour: f"--series-{number}" for number, colour in enumerate(SERIES, 1)}
+
+STYLES = Path(__file__).parent / "templates/page.css"
+FONT = "system-ui, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', sans-serif"
 
 WIDTH_IN = 4.4
 ROW_IN = 0.27
@@ -51,13 +56,15 @@ def bars(table: WorldTable, column: Column) -> str:
     ]
     if dots:
         axes.plot(*zip(*dots, strict=True), "o", color=PAPER, mec=INK, markeredgewidth=0.7, markersize=2.8)
+    texts = [number(cell.mean, column) + spread(cell, column, show_n=False) for _, cell in cells]
     start, end = min(0, *means), max(0, *high)
-    axes.set_xlim(start, end + 0.32 * (end - start or 1))
+    width = (0.98 - left) * WIDTH_IN
+    room = 0.1 + LETTER_IN * max(map(len, texts))  # for the text behind the longest bar
+    axes.set_xlim(start, start + (end - start or 1) * width / (width - room))
     axes.set_ylim(len(cells) - 0.4, -0.6)
     axes.set_yticks([])
     beside = {"textcoords": "offset points", "va": "center", "color": INK, "parse_math": False}
-    for row, (method, cell) in enumerate(cells):
-        text = number(cell.mean, column) + spread(cell, column, show_n=False)
+    for row, ((method, _), text) in enumerate(zip(cells, texts, strict=True)):
         axes.annotate(text, (max(high[row], 0), row), (6, 0), fontsize=8, **beside)
         axes.annotate(_short(method), (start, row), (-5, 0), ha="right", fontsize=8.5, annotation_clip=False, **beside)
     axes.grid(axis="x", color=RULE, linewidth=0.7)
@@ -104,18 +111,15 @@ def radar(table: WorldTable, methods: Sequence[str]) -> str:
     return _svg(figure, title)
 
 
-def cost_and_quality(table: WorldTable) -> str:
-    """Pre-training time against the normalised mean over tasks, one point a method; names stand in a column at the right."""
-    points = []
+def cost_and_quality(table: WorldTable, methods: Sequence[str]) -> str:
+    """Pre-training time, which is known of ``methods``, against the normalised mean over tasks; names stand in a column at the right."""
     quality = normalised_mean(headline_scores(table).dropna())
-    for method in table.methods:
-        if method in quality.index:
-            seconds = [run.cost.pretrain_wall_seconds or 0.0 for run in table.runs(method, table.headline)]
-            points.append((np.mean(seconds) / 60, quality[method], method))
+    points = [(table.pretraining_seconds(method) / 60, quality[method], method) for method in methods]
     points.sort(key=lambda point: point[1], reverse=True)
     title = "Quality (normalised mean) against pre-training minutes"
     figure = Figure(figsize=(WIDTH_IN, max(2.9, 0.9 + 0.19 * len(points))))
-    axes = _styled(figure, (0.09, 0.12, 0.6, 0.76), title)
+    names = 0.25 + LETTER_IN * max(len(_short(method)) for method in methods)
+    axes = _styled(figure, (0.09, 0.12, 0.91 - names / WIDTH_IN, 0.76), title)
     places = _spread_out([point[1] for point in points], 5, 98)
     edge = max(point[0] for point in points) * 1.08 or 1.0
     axes.set_xlim(-0.03 * edge, edge)
@@ -131,7 +135,7 @@ def cost_and_quality(table: WorldTable) -> str:
             fontsize=8,
             color=INK,
             parse_math=False,
-            arrowprops={"arrowstyle": "-", "color": BAR, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 3},
+            arrowprops={"arrowstyle": "-", "color": BAR, "lw": 0.8, "shrinkA": 1, "shrinkB": 3, "relpos": (0, 0.5)},
         )
         axes.plot(minutes, value, "o", color=colour, markersize=5)
     axes.grid(color=RULE, linewidth=0.7)
@@ -193,14 +197,22 @@ def curves(table: WorldTable, heading: str, name: str, methods: Sequence[str]) -
     axes = _styled(figure, (0.12, 0.24, 0.85, 0.64), title)
     for method, colour in zip(methods, SERIES, strict=False):
         drawn = [run.curves[name] for run in table.runs(method, table.groups[heading]) if name in run.curves]
-        for order, curve in enumerate(drawn):
-            label = _short(method) if order == 0 else None
-            axes.plot(curve.steps, curve.values, color=colour, linewidth=1, alpha=0.8, label=label)
+        lines = [np.column_stack((curve.steps, curve.values)) for curve in drawn]
+        axes.add_collection(LineCollection(lines, color=colour, linewidth=1, alpha=0.8, label=_short(method)))
+    axes.autoscale_view()
     axes.grid(color=RULE, linewidth=0.7)
     legend = figure.legend(loc="lower center", ncols=3, fontsize=8, frameon=False, labelcolor=INK, handlelength=1.2)
     for text in legend.get_texts():
         text.set_parse_math(False)
     return _svg(figure, title)
+
+
+def alone(svg: str) -> str:
+    """A plot as a file of its own: on paper, in the page's light colours, which any viewer can read."""
+    light = dict(re.findall(r"(--[\w-]+): light-dark\((#\w+)", STYLES.read_text()))
+    paper = f'<rect width="100%" height="100%" fill="{light[VARIABLES[PAPER]]}"/>'
+    svg = re.sub(r"<svg ([^>]*)>", rf'<svg font-family="{FONT}" \1>\n {paper}', svg, count=1)
+    return re.sub(r"var\((--[\w-]+)\)", lambda found: light[found[1]], svg)
 
 
 def _cliques(ranks: np.ndarray, difference: float) -> list[tuple[int, int]]:

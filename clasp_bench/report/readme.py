@@ -1,21 +1,27 @@
-"""Fills the tables of a README from records: what stands between two markers is replaced.
+"""Fills the tables and plots of a README from records: what stands between two markers is replaced.
 
-``<!-- results: WORLD -->`` begins the table of a world, ``<!-- end of results -->`` ends it.
+``<!-- results: WORLD -->`` begins the table of a world, ``<!-- end of results -->`` ends it; ``<!-- plots: WORLD -->`` and ``<!-- end of plots -->``
+stand around its plots.
 """
 
 import re
+from collections.abc import Mapping
+from html import escape
 
 from clasp_bench.errors import ConfigError
 from clasp_bench.report.content import Report
 from clasp_bench.report.text import summary
 
-END = "<!-- end of results -->"
-BLOCK = re.compile(rf"(<!-- results: (?P<world>[^ >]+) -->\n).*?({END})", flags=re.DOTALL)
+BLOCK = re.compile(
+    r"(<!-- (?P<what>results|plots): (?P<world>[^ >]+) -->\n).*?(<!-- end of (?P=what) -->)", flags=re.DOTALL
+)
 
 
-def fill(text: str, report: Report) -> str:
-    """The text with the summary table of each world it asks for.
+def fill(text: str, report: Report, pictures: Mapping[str, Mapping[str, str]]) -> str:
+    """The text with the summary table and the plots of each world it asks for.
 
+    Args:
+        pictures: by world what each plot shows, by its path as the text names it.
     Raises:
         ConfigError: it has no markers, or asks for a world of which there are no records.
     """
@@ -23,8 +29,21 @@ def fill(text: str, report: Report) -> str:
     worlds = [found["world"] for found in BLOCK.finditer(text)]
     if not worlds:
         raise ConfigError(
-            f"has no table to fill; put `<!-- results: WORLD -->` and `{END}` on lines of their own around one"
+            "has no table to fill; put `<!-- results: WORLD -->` and `<!-- end of results -->` on lines of their own around one"
         )
     if unknown := [world for world in worlds if world not in tables]:
         raise ConfigError(f"asks for results of {unknown[0]}, but there are records only of {', '.join(tables)}")
-    return BLOCK.sub(lambda found: f"{found[1]}\n{summary(tables[found['world']])}\n\n{found[3]}", text)
+
+    def made(found: re.Match) -> str:
+        world = found["world"]
+        content = summary(tables[world]) if found["what"] == "results" else _images(pictures[world])
+        return f"{found[1]}\n{content}\n\n{found[4]}"
+
+    return BLOCK.sub(made, text)
+
+
+def _images(pictures: Mapping[str, str]) -> str:
+    """Two beside each other."""
+    return "\n".join(
+        f'<img src="{escape(path)}" width="49%" alt="{escape(shows)}">' for path, shows in pictures.items()
+    )

@@ -69,17 +69,17 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def mean_intervals(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile bootstrap intervals of means.
+    """Percentile bootstrap intervals of means; all rows are resampled alike.
 
     Args:
         values: (M, n), n >= 2 values for each of M means.
     Returns:
         lower and upper ends, (M,), at 95 % confidence. With few values they are narrow: never wider than the values' own range.
     """
-    done = stats.bootstrap(
-        (values,), np.mean, axis=-1, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile", rng=0
-    )
-    return done.confidence_interval.low, done.confidence_interval.high
+    n = values.shape[1]
+    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES)  # how often each, (RESAMPLES, n)
+    low, high = np.quantile(values @ drawn.T / n, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=1)
+    return low, high
 
 
 @dataclass(frozen=True)

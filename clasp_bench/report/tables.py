@@ -150,6 +150,13 @@ class WorldTable:
         cells = (self.cells.get((method, column)) for column in columns)
         return list({id(run): run for cell in cells if cell for run in cell.runs}.values())
 
+    def pretraining_seconds(self, method: str) -> float | None:
+        """Mean wall time of a method's pre-training, 0 where there was none; None where its weights do not tell, or there are no runs."""
+        runs = self.runs(method, self.headline)
+        known = [run.cost.pretrain_wall_seconds if run.weights else 0.0 for run in runs]
+        known = [seconds for seconds in known if seconds is not None]
+        return sum(known) / len(known) if known else None
+
 
 def world_tables(records: Sequence[RunRecord], failures: Sequence[Failure] = ()) -> list[WorldTable]:
     """One table for each world among ``records``, worlds in alphabetical order; failures of runs that were made after all do not count."""
@@ -315,5 +322,11 @@ def headline_scores(table: WorldTable) -> pd.DataFrame:
 
 
 def _labels(records: Sequence[RunRecord]) -> str:
-    teachers = sorted({record.labels.teacher if record.labels else "none" for record in records})
-    return ", ".join(teachers) or "–"
+    return ", ".join(sorted({_learnt_from(record) for record in records})) or "–"
+
+
+def _learnt_from(record: RunRecord) -> str:
+    """Whose labels entered pre-training; of weights that others trained, what their header says of it."""
+    if record.labels:
+        return record.labels.teacher
+    return str(record.weights.header.get("outside_supervision", "none")) if record.weights else "none"

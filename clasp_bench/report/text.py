@@ -75,7 +75,7 @@ def markdown(report: Report) -> str:
 
 def summary(table: WorldTable) -> str:
     """One Markdown table of a world for a README: the headline metric of each task, overall figures, pre-training time."""
-    overall = len(table.headline) > 1
+    overall, show_n = len(table.headline) > 1, common_n(table) is None
     titles = [
         *("method", "labels from"),
         *(f"{table.heading(column)} {metric_title(column)}" for column in table.headline),
@@ -85,13 +85,12 @@ def summary(table: WorldTable) -> str:
     lines = [_row(map(_escape, titles)), _row(["---", "---", *("--:" for _ in titles[2:])])]
     for method in table.methods:
         over = table.overall[method]
-        runs = table.runs(method, table.headline)
-        known = [run.cost.pretrain_wall_seconds for run in runs if run.cost.pretrain_wall_seconds is not None]
+        seconds = table.pretraining_seconds(method)
         cells = [
             *(_escape(_full_name(table, method)), _escape(table.labels[method])),
-            *(_markdown_cell(table, method, column) for column in table.headline),
+            *(_markdown_cell(table, method, column, show_n) for column in table.headline),
             *((rank(over.mean_rank), rank(over.normalised_mean)) if overall else ()),
-            duration(sum(known) / len(known)) if known else "none" if runs else MISSING,
+            "none" if seconds == 0 else duration(seconds),
         ]
         lines.append(_row(cells))
     return "\n".join(lines)
@@ -159,7 +158,7 @@ def _full_name(table: WorldTable, method: str) -> str:
 
 
 def _full_table(table: WorldTable) -> str:
-    overall = len(table.headline) > 1
+    overall, show_n = len(table.headline) > 1, common_n(table) is None
     titles = [
         *("method", "labels"),
         *(f"{table.heading(column)} {metric_title(column)}" for column in table.columns),
@@ -168,7 +167,7 @@ def _full_table(table: WorldTable) -> str:
     lines = [_row(map(_escape, titles)), _row(["---", "---", *("--:" for _ in titles[2:])])]
     for method in table.methods:
         over = table.overall[method]
-        cells = (_markdown_cell(table, method, column) for column in table.columns)
+        cells = (_markdown_cell(table, method, column, show_n) for column in table.columns)
         ends = (rank(over.mean_rank), rank(over.normalised_mean)) if overall else ()
         lines.append(_row([_escape(method), _escape(table.labels[method]), *cells, *ends]))
     return "\n".join(lines)
@@ -201,13 +200,13 @@ def _list(sentences: Sequence[str]) -> str:
     return "\n".join(f"- {_escape(sentence)}" for sentence in sentences)
 
 
-def _markdown_cell(table: WorldTable, method: str, column: Column) -> str:
+def _markdown_cell(table: WorldTable, method: str, column: Column, show_n: bool) -> str:
     cell = table.cells.get((method, column))
     if cell is None:
         return FAILED if table.failure(method, column) else MISSING
     mean = number(cell.mean, column)
     marked = {BEST: f"**{mean}**", SECOND: f"<u>{mean}</u>", None: mean}[cell.mark]
-    return marked + spread(cell, column, common_n(table) is None)
+    return marked + spread(cell, column, show_n)
 
 
 def _row(cells) -> str:

@@ -4,13 +4,14 @@ import ast
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from clasp_bench import __version__
 from clasp_bench.errors import ConfigError
 from clasp_bench.files import digest, digest_file
 from clasp_bench.suite.record import world_of
-from clasp_bench.suite.suitefile import RANDOM, Method, Suite, Task
+from clasp_bench.suite.suitefile import RANDOM, SHIPPED, Fitting, Method, Suite, Task
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,8 @@ class _Plan:
             steps.append(self._label())
         steps += [self._pretrain(name, method) for name, method in suite.methods.items() if method.config]
         transfers = [
-            self._transfer(method, name, task, seed)
-            for method in suite.methods
+            self._transfer(row, method, name, task, seed)
+            for row, method in suite.methods.items()
             for name, task in suite.tasks.items()
             for seed in suite.seeds
         ]
@@ -123,28 +124,36 @@ class _Plan:
             folder=folder,
         )
 
-    def _transfer(self, method: str, task_name: str, task: Task, seed: int) -> Step:
-        folder = f"transfer/{method}-{task_name}-{seed}"
-        pretrained = method != RANDOM
-        weights = str(self.work / f"pretrain/{method}/backbone.safetensors") if pretrained else RANDOM
-        data = self._beside(task.data) if task.data else self.universe
-        config = Path(self._beside(task.config)) if task.config else None
-        needs = (f"pretrain-{method}",) if pretrained else ()
+    def _transfer(self, row: str, method: Method, task_name: str, task: Task, seed: int) -> Step:
+        folder = f"transfer/{row}-{task_name}-{seed}"
+        weights, data = self._weights(row, method), self._beside(task.data) if task.data else self.universe
+        own = method.tasks.get(task_name, Fitting())
+        config = Path(self._beside(own.config or task.config)) if own.config or task.config else None
+        needs = (f"pretrain-{row}",) if method.config else ()
         return Step(
-            f"transfer-{method}-{task_name}-{seed}",
+            f"transfer-{row}-{task_name}-{seed}",
             (
                 *("transfer", task_name, "--weights", weights, "--data", data, "--seed", str(seed)),
-                *(("--method", method) if pretrained else ()),
+                *(("--method", row) if row != RANDOM else ()),
                 *(("--config", str(config)) if config else ()),
                 *("--out", self.results, "--work-dir", str(self.work / folder), "--resume"),
-                *_options(task.options),
+                *_options((*task.options, *own.options)),
             ),
             needs=needs or (() if task.data else self.rendered),
-            inputs=config_files(config) if config else (),
-            outputs=(f"results/*/{method}/{task_name}/{seed}-*.json",),
+            inputs=(
+                *(config_files(config) if config else ()),
+                *((Path(weights),) if method.weights and weights != RANDOM else ()),
+            ),
+            outputs=(f"results/*/{row}/{task_name}/{seed}-*.json",),
             folder=folder,
-            run=Run(method, task_name, seed, self._world(task)),
+            run=Run(row, task_name, seed, self._world(task)),
         )
+
+    def _weights(self, row: str, method: Method) -> str:
+        """What the row's transfers start from."""
+        if method.config:
+            return str(self.work / f"pretrain/{row}/backbone.safetensors")
+        return SHIPPED.get(method.weights or RANDOM) or self._beside(method.weights)
 
     def _report(self, transfers: Sequence[Step]) -> Step:
         arguments = ("report", self.results, "--out", str(self.work / "report"))
@@ -192,12 +201,13 @@ def config_files(config: Path) -> tuple[Path, ...]:
 def fingerprints(steps: Sequence[Step]) -> dict[str, str]:
     """For each step the digest of its command, its inputs' content, the steps it builds on and our version."""
     prints: dict[str, str] = {}
+    digest_once = cache(digest_file)  # weights are large, and many steps start from the same
     for step in steps:
         parts = [
             __version__,
             step.name,
             *step.arguments,
-            *map(digest_file, step.inputs),
+            *map(digest_once, step.inputs),
             *(prints[need] for need in (*step.needs, *step.after)),
         ]
         prints[step.name] = digest(parts)

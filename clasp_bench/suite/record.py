@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -168,7 +169,7 @@ class RunRecord(_Part):
         created: end of the run, UTC.
     """
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = Field(default=SCHEMA_VERSION, ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
     method: str = Field(min_length=1)
     task: str = Field(min_length=1)
     task_version: int = Field(ge=1)
@@ -242,7 +243,10 @@ def read_record(path: str | Path) -> RunRecord:
         RecordError: not a record, a broken one, or one of a newer schema.
     """
     try:
-        data = json.loads(Path(path).read_bytes())
+        text = Path(path).read_bytes()
+        with suppress(ValidationError):  # what is no whole record of this version is looked at again below
+            return RunRecord.model_validate_json(text)
+        data = json.loads(text)
     except (OSError, ValueError) as error:
         raise RecordError(f"{path}: cannot be read as JSON ({error}); run it again or remove the file") from error
     version = data.get("schema_version") if isinstance(data, dict) else None
@@ -258,7 +262,8 @@ def read_record(path: str | Path) -> RunRecord:
         while version < SCHEMA_VERSION:
             data = MIGRATIONS[version](data)
             version += 1
-        return RunRecord.model_validate_json(json.dumps(data | {"schema_version": SCHEMA_VERSION}))
+            text = json.dumps(data | {"schema_version": version})
+        return RunRecord.model_validate_json(text)
     except KeyError as error:
         raise RecordError(
             f"{path}: cannot be migrated from schema version {version} (missing {error}); run it again"

@@ -7,9 +7,15 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
+import clasp_bench
 from clasp_bench.errors import ConfigError
 
 RANDOM = "random"
+#: Words for weights in place of a file, and what `clasp-bench transfer` takes for them.
+SHIPPED = {
+    RANDOM: RANDOM,
+    "synthclip": f"{Path(clasp_bench.__file__).parent}/teacher/synthclip/open_clip_model.safetensors",
+}
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]  # names become parts of paths
 Option = Annotated[str, Field(pattern=r"^[^=\s]+=")]
@@ -27,15 +33,28 @@ class Universe(_Part):
     layouts: list[Name] | None = Field(default=None, min_length=1)
 
 
-class Method(_Part):
-    """How a row of the table is pre-trained: a config, relative to the suite file; ``labels`` if it reads them.
+class Fitting(_Part):
+    """What the transfers of one row to a task have of their own: a ``config`` in place of the task's, ``options`` after the task's."""
 
-    ``options`` are overrides of the config, ``key.sub=value``.
+    config: str | None = None
+    options: list[Option] = []
+
+
+class Method(_Part):
+    """Where a row of the table starts from: a pre-training ``config``, or ``weights`` that exist already; both relative to the suite file.
+
+    Args:
+        weights: a file that `clasp-bench transfer --weights` takes, ``random``, or ``synthclip`` for the image tower of the shipped teacher.
+        labels: the pre-training reads them.
+        options: overrides of the pre-training's config, ``key.sub=value``.
+        tasks: where the backbone is not the one of the tasks' configs.
     """
 
     config: str | None = None
+    weights: str | None = None
     labels: bool = False
     options: list[Option] = []
+    tasks: dict[Name, Fitting] = {}
 
 
 class Task(_Part):
@@ -68,12 +87,22 @@ class Suite(_Part):
     slurm: dict[str, JsonValue] = {}
 
     @model_validator(mode="after")
-    def _only_random_goes_without_pretraining(self) -> "Suite":
+    def _each_method_starts_from_one_thing(self) -> "Suite":
         for name, method in self.methods.items():
-            if (method.config is None) != (name == RANDOM):
-                raise ValueError(f"method {name}: every method but `{RANDOM}` needs a config, and `{RANDOM}` has none")
-        if (method := self.methods.get(RANDOM)) and (method.labels or method.options):
-            raise ValueError(f"method {RANDOM}: has no pre-training, so it takes neither labels nor options")
+            if method.config and method.weights:
+                raise ValueError(
+                    f"method {name}: config and weights contradict each other: weights are trained already; leave one out"
+                )
+            if (method.config or method.weights) is None and name != RANDOM:
+                raise ValueError(f"method {name}: every method but `{RANDOM}` needs a config, or weights")
+            if name == RANDOM and (method.config or method.weights):
+                raise ValueError(f"method {RANDOM}: has neither config nor weights; give the row another name")
+            if not method.config and (method.labels or method.options):
+                raise ValueError(f"method {name}: has no pre-training here, so it takes neither labels nor options")
+            if strangers := method.tasks.keys() - self.tasks.keys():
+                raise ValueError(
+                    f"method {name}: tasks: {min(strangers)} is no task of this suite, which has {', '.join(self.tasks)}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -90,7 +119,7 @@ class Suite(_Part):
         if pretrained and not (self.universe or self.photos):
             raise ValueError(f"method {pretrained[0]}: there is nothing to pre-train on; give universe or photos")
         if self.photos and not pretrained:
-            raise ValueError(f"photos: nothing is pre-trained on them, for `{RANDOM}` needs none; leave them out")
+            raise ValueError("photos: nothing is pre-trained on them, for no method has a config; leave them out")
         if homeless := [name for name, task in self.tasks.items() if not (self.universe or task.data)]:
             raise ValueError(f"task {homeless[0]}: has no data; give data, the folder of its data set, or a universe")
         return self
@@ -108,17 +137,28 @@ def read_suite(path: str | Path) -> Suite:
     """Reads and checks a suite file.
 
     Raises:
-        ConfigError: no such file, not YAML, an unknown key, a wrong value, or keys that contradict each other.
+        ConfigError: no such file, not YAML, an unknown key, a wrong value, keys that contradict each other, or no file of weights.
     """
     try:
         content = yaml.safe_load(Path(path).read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read as a suite ({' '.join(str(error).split())})") from error
     try:
-        return Suite.model_validate(content)
+        suite = Suite.model_validate(content)
     except ValidationError as error:
         fault = error.errors()[0]
         if fault["type"] == "value_error":  # ours, which names the key
             raise ConfigError(f"{path}: {fault['ctx']['error']}") from error
         key = ".".join(map(str, fault["loc"])) or "suite"
         raise ConfigError(f"{path}: {key}: {fault['msg']} (docs/suite.md lists the keys)") from error
+    for name, method in suite.methods.items():
+        if (
+            method.weights
+            and method.weights not in SHIPPED
+            and not Path(path).parent.joinpath(method.weights).is_file()
+        ):
+            raise ConfigError(
+                f"{path}: method {name}: there is no weights file {method.weights} beside the suite file; "
+                f"give its path from there, or one of {', '.join(SHIPPED)}"
+            )
+    return suite

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from clasp_bench.report import assemble, latex, page, text
 from clasp_bench.report.as_json import as_json
+from clasp_bench.report.drawing import draw
 from clasp_bench.report.notes import notes
 from clasp_bench.suite.failures import Failure, read_failures, write_failures
 from clasp_bench.suite.record import write_record
@@ -34,7 +35,7 @@ def test_a_missing_run_is_shown_with_its_reason_in_every_format():
     assert r"- MAE, attribute, seeds 0, 1 failed: no space \<left\> on device (work/logs/x.log)." in written
     assert "A dash stands where" in written  # for DINO's attributes, which nobody tried
     assert "MAE against" not in written and written.count("| DINO |") == 1  # not compared with what it lacks
-    shown = page.html(report)
+    shown = page.html(report, draw(report))
     assert 'title="failed: no space &lt;left&gt; on device">failed</td>' in shown
     assert "failed & 40.0" in latex.latex(report)
     screen = Console(file=io.StringIO(), width=200)

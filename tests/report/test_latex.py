@@ -31,12 +31,21 @@ def test_the_table_holds_figures_marks_and_missing_runs():
     assert made.count(r"\begin{tabular}") == made.count(r"\end{tabular}") == 3  # headlines, attribute, reid
 
 
-def test_it_compiles(tmp_path):
+WIDE = [
+    a_record(f"CLASP-no-self-distillation-{number}", task=task, seed=seed, mAP=40 + number + seed)
+    for number in range(3)
+    for task in ("attribute", "detection", "parsing", "pose", "reid")
+    for seed in range(2)
+]
+
+
+@pytest.mark.parametrize("records", [RECORDS, WIDE], ids=["odd names", "wide"])
+def test_it_compiles_and_no_table_is_wider_than_the_line(tmp_path, records):
     if shutil.which("pdflatex") is None:
         pytest.skip("needs pdflatex (Debian: apt-get install texlive-latex-recommended)")
-    (tmp_path / "report.tex").write_text(latex(assemble(RECORDS)))
+    (tmp_path / "report.tex").write_text(latex(assemble(records)))
     (tmp_path / "paper.tex").write_text(
-        "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs}\n"
+        "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs,graphicx}\n"
         "\\begin{document}\\input{report.tex}\\end{document}\n"
     )
     done = subprocess.run(
@@ -47,3 +56,4 @@ def test_it_compiles(tmp_path):
     )
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "paper.pdf").stat().st_size > 0
+    assert "in paragraph" not in "".join(line for line in done.stdout.splitlines() if line.startswith("Overfull"))

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from clasp_bench.report import assemble
+from clasp_bench.report.drawing import draw
 from clasp_bench.report.page import html
 from clasp_bench.report.published import CHECKOUT, read_published
 from clasp_bench.suite.record import Curve, read_records
@@ -35,7 +36,8 @@ RECORDS = [
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(html(assemble(RECORDS, published=read_published(CHECKOUT))))
+    report = assemble(RECORDS, published=read_published(CHECKOUT))
+    path.write_text(html(report, draw(report)))
     return path
 
 
@@ -320,7 +322,8 @@ def test_thousands_of_records_take_seconds(tmp_path):
         (tmp_path / f"{number}.json").write_text(json.dumps(record))
     begun = time.process_time()
     records, skipped = read_records(tmp_path)
-    page = html(assemble(records, reference="method 3", published=read_published(CHECKOUT)))
+    report = assemble(records, reference="method 3", published=read_published(CHECKOUT))
+    page = html(report, draw(report))
     taken = time.process_time() - begun
     assert (len(records), skipped) == (5000, [])
     assert page.count('class="open"') == methods * tasks * worlds * 3

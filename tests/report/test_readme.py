@@ -3,15 +3,17 @@ import pytest
 from clasp_bench.errors import ConfigError
 from clasp_bench.report import assemble
 from clasp_bench.report.readme import fill
+from clasp_bench.report.text import summary
 from clasp_bench.suite.record import write_record
 from tests.suite.records import a_record
 
+PLOTS = {"synthped-quick": {"out/plots/a.svg": 'bars of "all"'}}
 README = "# A project\n\n<!-- results: synthped-quick -->\nold figures\n<!-- end of results -->\n\nand more\n"
 RECORDS = [a_record("CLASP", mAP=40), a_record("random", mAP=20), a_record("CLASP", task="attribute", mAP=70)]
 
 
 def test_what_stands_between_the_markers_is_made_anew_and_nothing_else_changes():
-    filled = fill(README, assemble(RECORDS))
+    filled = fill(README, assemble(RECORDS), PLOTS)
     assert filled.startswith("# A project\n\n<!-- results: synthped-quick -->\n")
     assert filled.endswith("<!-- end of results -->\n\nand more\n")
     assert "old figures" not in filled
@@ -20,7 +22,22 @@ def test_what_stands_between_the_markers_is_made_anew_and_nothing_else_changes()
     )
     assert clasp == "| CLASP | synthclip | 70.0 | 40.0 | 1.0 | 50.0 | 1 min 32 s |"
     assert random == "| random | none | – | 20.0 | – | – | none |"
-    assert fill(filled, assemble(RECORDS)) == filled
+    assert fill(filled, assemble(RECORDS), PLOTS) == filled
+
+
+def test_plots_have_markers_of_their_own_and_either_may_stand_alone():
+    readme = "a\n<!-- plots: synthped-quick -->\nold\n<!-- end of plots -->\nb\n"
+    image = '<img src="out/plots/a.svg" width="49%" alt="bars of &quot;all&quot;">'
+    made = f"a\n<!-- plots: synthped-quick -->\n\n{image}\n\n<!-- end of plots -->\nb\n"
+    assert fill(readme, assemble(RECORDS), PLOTS) == made
+    assert fill(README + readme, assemble(RECORDS), PLOTS).endswith(made)
+
+
+def test_pretraining_of_unknown_cost_is_not_called_none():
+    tower = a_record("tower", mAP=30, cost=RECORDS[0].cost.model_copy(update={"pretrain_wall_seconds": None}))
+    (table,) = assemble([*RECORDS, tower]).tables
+    assert [table.pretraining_seconds(method) for method in ("CLASP", "tower", "random")] == [92.0, None, 0.0]
+    assert "| tower | none | – | 30.0 | – | – | – |" in summary(table)
 
 
 @pytest.mark.parametrize(
@@ -29,15 +46,18 @@ def test_what_stands_between_the_markers_is_made_anew_and_nothing_else_changes()
 )
 def test_a_text_that_cannot_be_filled_is_a_sentence(text, said):
     with pytest.raises(ConfigError, match=said):
-        fill(text, assemble(RECORDS))
+        fill(text, assemble(RECORDS), PLOTS)
 
 
 def test_the_command_fills_a_file_and_leaves_it_whole_when_it_cannot(tmp_path, command):
     for record in RECORDS:
         write_record(record, tmp_path / "results")
-    (tmp_path / "README.md").write_text(README)
+    (tmp_path / "README.md").write_text(README + README.replace("results", "plots"))
     command("report", tmp_path / "results", "--fill", tmp_path / "README.md")
-    assert "| CLASP | synthclip |" in (tmp_path / "README.md").read_text()
+    filled = (tmp_path / "README.md").read_text()
+    assert "| CLASP | synthclip |" in filled
+    assert 'src="results/plots/synthped-quick-reid.svg"' in filled
+    assert (tmp_path / "results/plots/synthped-quick-reid.svg").is_file()
     (tmp_path / "bare.md").write_text("nothing")
     said = command("report", tmp_path / "results", "--fill", tmp_path / "bare.md", code=2).stderr
     assert "bare.md: has no table to fill" in said

@@ -157,3 +157,9 @@ def test_notes_name_the_teacher_the_reconstruction_and_uncommitted_code():
     assert "CLASP is a reconstruction" in said
     assert "1 of 2 runs were made from code with uncommitted changes" in said
     assert "reconstruction" not in " ".join(notes(table_of(*runs("MAE", 20))))
+
+
+def test_weights_that_learnt_from_captions_do_not_stand_as_learnt_from_nothing():
+    tower = Weights(digest="tower", header={"method": "CLIP (open_clip)", "outside_supervision": "captions"})
+    table = table_of(*runs("CLASP", 40), *runs("MAE", 30), *runs("random", 20), *runs("tower", 35, weights=tower))
+    assert table.labels == {"CLASP": "synthclip", "MAE": "none", "random": "none", "tower": "captions"}

@@ -77,7 +77,7 @@ def test_json_leads_from_a_figure_to_its_runs():
     assert (compared["reference"], compared["method"], compared["differences"][0]["verdict"]) == ("CLASP", "MAE", "win")
 
 
-def test_the_command_prints_the_table_and_writes_five_files(tmp_path, command):
+def test_the_command_prints_the_table_and_writes_five_files_and_the_plots(tmp_path, command):
     for record in RECORDS:
         write_record(record, tmp_path / "results")
     (tmp_path / "results/foreign.json").write_text("{}")
@@ -86,7 +86,7 @@ def test_the_command_prints_the_table_and_writes_five_files(tmp_path, command):
     assert done.stdout.rstrip().endswith(f"page: {tmp_path / 'report/report.html'}")
     assert "skipped" in done.stderr and "foreign.json" in done.stderr
     kinds = {path.name for path in (tmp_path / "report").iterdir()}
-    assert kinds == {f"report.{kind}" for kind in ("md", "csv", "json", "tex", "html")}
+    assert kinds == {"plots", *(f"report.{kind}" for kind in ("md", "csv", "json", "tex", "html"))}
 
 
 def test_a_report_among_the_records_is_no_foreign_record(tmp_path, command):

@@ -9,8 +9,10 @@ import yaml
 from clasp_bench.suite.execute import StepsFailed, execute
 from clasp_bench.suite.executors.local import LocalExecutor
 from clasp_bench.suite.outlook import show
-from clasp_bench.suite.plan import Run, Step
+from clasp_bench.suite.plan import Run, Step, fingerprints, plan
 from clasp_bench.suite.state import Entry, WorkFolder
+from clasp_bench.suite.suitefile import read_suite
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -30,14 +32,41 @@ def transfer(task, seed, **attributes):
 
 
 def test_costs_are_those_of_the_same_step_or_of_its_kind_and_are_summed(tmp_path, outlook):
-    steps = [transfer("reid", seed) for seed in range(3)] + [transfer("pose", 0)]
+    steps = [Step(f"pretrain-{name}", ("pretrain",)) for name in ("MAE", "DINO", "iBOT")] + [transfer("pose", 0)]
     work = WorkFolder(tmp_path)
     work.save(steps[0].name, Entry(fingerprint="former", seconds=60))
     work.save(steps[1].name, Entry(fingerprint="former", seconds=120))
     lines = outlook(steps)
-    cells = {line.split()[0]: line.split()[-1] for line in lines if line.startswith("transfer-")}
-    assert list(cells.values()) == ["1:00", "2:00", "1:30", "?"]
+    assert [line.split()[-1] for line in lines[2:6]] == ["1:00", "2:00", "1:30", "?"]
     assert "would run 4 of 4 steps: about 4:30 of work, and 1 of unknown cost" in lines
+
+
+def test_seeds_of_a_method_and_task_share_a_line_and_a_command(tmp_path, outlook):
+    steps = [transfer("reid", seed, outputs=(f"reid-{seed}",)) for seed in range(4)]
+    steps += [transfer("pose", seed) for seed in (0, 7)]
+    work, prints = WorkFolder(tmp_path), fingerprints(steps)
+    for step in steps[:2]:
+        (tmp_path / step.outputs[0]).touch()
+        work.save(step.name, Entry(fingerprint=prints[step.name], done=True, seconds=60))
+    work.save(steps[2].name, Entry(fingerprint=prints[steps[2].name], failed="out of luck", seconds=90))
+    lines = [" ".join(line.split()) for line in outlook(steps)]
+    assert lines[2:5] == [
+        "transfer-MAE-reid-{0,1,3} 2 done, 1 new 1:10",  # of the one that would run: the mean of the others
+        "transfer-MAE-reid-2 failed: out of luck 1:30",
+        "transfer-MAE-pose-{0,7} new ?",
+    ]
+    assert lines[-2:] == ["clasp-bench transfer reid", "clasp-bench transfer pose # and with seed 7"]
+
+
+def test_every_line_of_the_longest_shipped_suite_fits_eighty_columns(outlook, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    suite = ROOT / "configs/suites/synthped-small.yaml"
+    steps = plan(read_suite(suite), suite.parent, "work")
+    tree = [line for line in outlook(steps) if line.endswith("?")]
+    names = {step.name for step in steps if not step.run}
+    names |= {f"transfer-{run.method}-{run.task}-{{0..2}}" for run in {step.run for step in steps} if run}
+    assert {line.split()[-3] for line in tree} == names and len(tree) == len(names)
+    assert max(map(len, tree)) <= 80
 
 
 def test_states_hang_together_as_a_tree(tmp_path, outlook, capsys):
@@ -53,10 +82,10 @@ def test_states_hang_together_as_a_tree(tmp_path, outlook, capsys):
     capsys.readouterr()
     shown = "\n".join(" ".join(line.split()) for line in outlook(steps))
     assert "good done 0:01\n├─ bad failed: out of luck" in shown
-    assert "│ └─ below skipped, for it needs bad" in shown and "└─ apart new, would run" in shown
+    assert "│ └─ below skipped, for it needs bad" in shown and "└─ apart new" in shown
     assert "would run 1 of 4 steps" in shown and "clasp-bench -c '' 'two words'" in shown
     again = "\n".join(" ".join(line.split()) for line in outlook(steps, retry_failed=True))
-    assert "failed: out of luck, would run again" in again and "below new, would run" in again
+    assert "failed: out of luck, would run again" in again and "below new" in again
     assert "would run 3 of 4 steps" in again
 
 

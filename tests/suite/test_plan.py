@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import pytest
 import yaml
 
 from clasp_bench.errors import ConfigError
 from clasp_bench.suite.plan import Run, config_files, fingerprints, plan
-from clasp_bench.suite.suitefile import read_suite
+from clasp_bench.suite.suitefile import SHIPPED, read_suite
+from clasp_bench.teacher.clip import SYNTHCLIP
 from tests.conftest import ROOT
 
 SUITE = {
@@ -128,6 +131,44 @@ def test_labels_are_made_only_where_a_method_reads_them(configs):
     assert "label" not in [step.name for step in steps_of(configs, methods={"random": {}})]
 
 
+def test_weights_that_exist_are_transferred_without_a_pretraining(configs):
+    (configs / "mae.pth").write_bytes(b"weights")
+    methods = {
+        "MAE": {"weights": "../mae.pth"},
+        "SynthCLIP": {
+            "weights": "synthclip",
+            "tasks": {"attribute": {"config": "../pretrain/mae.py", "options": ["b=2"]}},
+        },
+        "random-wide": {"weights": "random", "tasks": {"reid": {"options": ["model.backbone.arch=tiny"]}}},
+    }
+    tasks = {"reid": {}, "attribute": {"config": "../transfer/attribute.py", "options": ["a=1"]}}
+    steps = {step.name: step for step in steps_of(configs, work="w", methods=methods, tasks=tasks, seeds=[0])}
+    assert next(iter(steps)) == "synth" and len(steps) == 2 + 6 and not any("pretrain" in name for name in steps)
+    mae = steps["transfer-MAE-reid-0"]
+    assert " ".join(mae.arguments).startswith(
+        f"transfer reid --weights {configs}/mae.pth --data w/universe --seed 0 --method MAE"
+    )
+    assert mae.needs == ("synth",) and configs / "mae.pth" in mae.inputs
+    tower = " ".join(steps["transfer-SynthCLIP-attribute-0"].arguments)
+    assert f"--weights {SHIPPED['synthclip']}" in tower and tower.endswith("--option a=1 --option b=2")
+    assert f"--config {configs}/pretrain/mae.py" in tower and "transfer/attribute.py" not in tower
+    wide = " ".join(steps["transfer-random-wide-reid-0"].arguments)
+    assert "--weights random" in wide and "--method random-wide" in wide and wide.endswith("model.backbone.arch=tiny")
+
+
+def test_the_shipped_weights_are_the_teachers():
+    assert Path(SHIPPED["synthclip"]) == SYNTHCLIP / "open_clip_model.safetensors"
+
+
+def test_other_weights_in_the_place_of_the_former_ones_touch_their_row(configs):
+    (configs / "mae.pth").write_bytes(b"weights")
+    methods = {"MAE": {"weights": "../mae.pth"}, "random": {}}
+    before = fingerprints(steps_of(configs, methods=methods))
+    (configs / "mae.pth").write_bytes(b"others")
+    touched = changed(before, steps_of(configs, methods=methods))
+    assert touched == {"report"} | {name for name in before if name.startswith("transfer-MAE")}
+
+
 def changed(before, after):
     old = fingerprints(before) if isinstance(before, list) else before
     return {name for name, value in fingerprints(after).items() if old.get(name) != value}
@@ -162,7 +203,12 @@ def test_a_config_that_is_not_there_is_named(configs):
     [
         ({"epochs": 3}, "epochs"),
         ({"methods": {"MAE": {"config": "x.py", "lables": True}}}, "methods.MAE.lables"),
-        ({"methods": {"MAE": {}}}, "method MAE: every method but `random` needs a config"),
+        ({"methods": {"MAE": {}}}, "method MAE: every method but `random` needs a config, or weights"),
+        ({"methods": {"MAE": {"config": "x.py", "weights": "random"}}}, "method MAE: config and weights contradict"),
+        ({"methods": {"random": {"weights": "random"}}}, "method random: has neither config nor weights"),
+        ({"methods": {"MAE": {"weights": "mae.pth"}}}, "method MAE: there is no weights file mae.pth beside"),
+        ({"methods": {"MAE": {"weights": "random", "labels": True}}}, "method MAE: has no pre-training here"),
+        ({"methods": {"random": {"tasks": {"pose": {}}}}}, "method random: tasks: pose is no task of this suite"),
         ({"methods": {"../x": {"config": "x.py"}}}, "methods"),
         ({"seeds": ["a"]}, "seeds.0"),
         ({"seeds": []}, "seeds"),

@@ -43,7 +43,7 @@ def test_a_clip_tower_and_a_vit_of_timm_are_rows_of_one_table_beside_random(univ
     assert {method for method, column in table.cells if column == headline} == {made.method for made in records}
 
 
-@pytest.mark.parametrize("task", ["reid", "attribute", "parsing", "pose"])
+@pytest.mark.parametrize("task", ["reid", "attribute", "parsing", "pose", "detection"])
 def test_the_tower_configs_are_of_the_towers_architecture(task, universe):
     header = read_header(SYNTHCLIP)
     config = CONFIGS / f"{task}/{task}_synthclip-tower_synthped-quick.py"

@@ -1,6 +1,7 @@
 "use strict";
 
 const data = JSON.parse(document.getElementById("data").textContent);
+data.runs.forEach((run, place) => { run.key = data.keys[place]; });
 
 // Colours: as the system has them, light, dark.
 const theme = document.getElementById("theme");
