@@ -33,7 +33,7 @@ from clasp_bench.data.images import read_resized
 from clasp_bench.data.synthped.labels import LIP_CLASSES
 from clasp_bench.files import atomic_path
 from clasp_bench.progress import meter
-from clasp_bench.teacher.clip import SYNTHCLIP, Teacher
+from clasp_bench.teacher.clip import SYNTHCLIP, Teacher, native_precision
 from clasp_bench.teacher.dense import DenseTower
 from clasp_bench.teacher.evaluate import Judgement, Scene, judge, read_scenes, truth_of
 from clasp_bench.teacher.labeller import Labeller, Settings
@@ -339,11 +339,11 @@ def fitting(noted: list[frozenset], texts: list[tuple[str, frozenset]]) -> Tenso
 class Training:
     """Model, optimiser and the step both have reached."""
 
-    def __init__(self, recipe: Recipe, device: str = "cpu"):
+    def __init__(self, recipe: Recipe):
         torch.manual_seed(recipe.seed)
-        self.recipe, self.step, self.device = recipe, 0, device
+        self.recipe, self.step, self.precision = recipe, 0, native_precision("cpu")
         config = json.loads((SYNTHCLIP / "open_clip_config.json").read_text())
-        self.model = open_clip.CLIP(**config["model_cfg"]).to(device)
+        self.model = open_clip.CLIP(**config["model_cfg"])
         positions = self.model.visual.positional_embedding.data
         positions[1:] = build_sincos2d_pos_embed(list(GRID), positions.shape[1], temperature=100.0)
         self.teacher = Teacher("synthclip", self.model, **config["preprocess_cfg"], fingerprint="")
@@ -392,7 +392,7 @@ class Training:
         kept = self._kept_patches(len(images), rng)
         contraries = [text for texts in batch.contraries for text in texts]
         texts = [words for words, _ in batch.captions + batch.phrases] + contraries
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bf16"):
             pooled, patches = self._encode(images, kept)
             distinct, place = np.unique(texts, return_inverse=True)
             words = encode_texts(self.model, self.tokenize(distinct.tolist()))[torch.from_numpy(place)]
@@ -444,7 +444,7 @@ class Training:
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        state = torch.load(path, weights_only=True)
         self.model.load_state_dict(state["model"])
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
@@ -453,28 +453,26 @@ class Training:
     def export(self, path: Path) -> None:
         """Write the weights as open_clip reads them, in half precision."""
         with atomic_path(path) as temporary:
-            save_file(
-                {key: value.half().cpu().contiguous() for key, value in self.model.state_dict().items()}, temporary
-            )
+            save_file({key: value.half().contiguous() for key, value in self.model.state_dict().items()}, temporary)
 
 
 def examine(training: Training, album: Album, scenes: list[Scene]) -> Judgement:
     """Label the scenes as `clasp-bench label` would and judge the labels."""
     vocabulary = load_vocabulary()
     training.model.eval()
-    labeller = Labeller(training.teacher, vocabulary, Settings("none", GRID, "bf16"))
+    labeller = Labeller(training.teacher, vocabulary, Settings("none", GRID, training.precision))
     parts = [labeller.label(album.images[start : start + 64]) for start in range(0, len(album), 64)]
     training.model.train()
     rows = LabelRows(**{field: np.concatenate([getattr(part, field) for part in parts]) for field in vars(parts[0])})
     return judge(rows, truth_of(scenes, vocabulary, GRID), vocabulary)
 
 
-def train(universes: list[Path], validation: Path, out: Path, recipe: Recipe, device: str = "cpu") -> None:
+def train(universes: list[Path], validation: Path, out: Path, recipe: Recipe) -> None:
     """Train, examine on the way, and write ``open_clip_model.safetensors`` into `out`; goes on from `out`'s checkpoint."""
     scenes = [scene for universe in universes for scene in read_scenes(universe).values()]
     unseen = list(read_scenes(validation).values())[::4]
     album, examined = Album(scenes), Album(unseen)
-    training, checkpoint = Training(recipe, device), out / "checkpoint.pt"
+    training, checkpoint = Training(recipe), out / "checkpoint.pt"
     if checkpoint.exists():
         training.resume(checkpoint)
     with meter("train SynthCLIP", recipe.steps, done=training.step, unit="steps") as progress:
@@ -500,11 +498,8 @@ def main() -> None:
     parser.add_argument("--validation", type=Path, required=True, help="another universe, to watch progress on")
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the weights")
     parser.add_argument("--steps", type=int, default=Recipe.steps)
-    parser.add_argument(
-        "--device", default="cpu", help="torch device; the recipe's noise and batches do not depend on it"
-    )
     arguments = parser.parse_args()
-    train(arguments.universes, arguments.validation, arguments.out, Recipe(steps=arguments.steps), arguments.device)
+    train(arguments.universes, arguments.validation, arguments.out, Recipe(steps=arguments.steps))
 
 
 if __name__ == "__main__":
