@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
+import mmpose
 from mmengine.logging import MessageHub
 from mmpose.datasets.datasets.body.coco_dataset import CocoDataset
 
@@ -27,6 +29,7 @@ class CocoPose(OfficialLayout, CocoDataset):
     """
 
     in_universe = "coco"
+    METAINFO: ClassVar = dict(from_file=str(Path(mmpose.__file__).parent / ".mim/configs/_base_/datasets/coco.py"))
 
     def __init__(
         self, root: str | Path, split: str, subset: Mapping | None = None, detections: str | None = None, **kwargs
