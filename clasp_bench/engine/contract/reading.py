@@ -87,7 +87,9 @@ def _is_torch(path: str | Path) -> bool:
     if not Path(path).is_file():
         raise ContractError(f"{path}: there is no such weights file; make it with `clasp-bench pretrain`")
     with open(path, "rb") as file:
-        return file.read(4).startswith(TORCH_STARTS)
+        start = file.read(9)
+    # safetensors begin with a length, whose first byte is now and then that of a pickle
+    return start.startswith(TORCH_STARTS) and start[4:] != b"\0\0\0\0{"
 
 
 def _open_safetensors(path: str | Path):
