@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--nearest", type=int, default=5)
     arguments = parser.parse_args()
     MMLogger.get_current_instance().setLevel(logging.ERROR)
-    test = Market1501(arguments.universe / "market1501", "test", SIZE)
+    test = Market1501(arguments.universe / "market1501", "test", SIZE, keep_decoded=True)
     people = np.flatnonzero(~np.isin(test.person_ids, (DISTRACTOR, JUNK)))
     photos = DataLoader(Subset(test, people.tolist()), batch_size=256)
     for weights in arguments.weights:

@@ -1,4 +1,4 @@
-"""SynthCLIP: the teacher that ships with the package, a small CLIP trained on a SynthPed universe of its own.
+"""SynthCLIP: the teacher that ships with the package, a small CLIP trained on SynthPed universes of its own.
 
 ``open_clip_config.json`` and ``open_clip_model.safetensors`` are open_clip's folder format. `phrases` and `train` are the recipe; run it with
 ``tools/train_synthclip.sh``.
