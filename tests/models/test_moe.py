@@ -17,12 +17,12 @@ def brute_force(x, expert, gate, w1, b1, w2, b2):
             e = int(expert[token, k])
             out = out + gate[token, k] * (w2[e] @ F.gelu(w1[e] @ x[token] + b1[e]) + b2[e])
         rows.append(out)
-    return torch.stack(rows)
+    return torch.stack(rows) if rows else x
 
 
 @settings(deadline=None, max_examples=40)
 @given(
-    tokens=st.integers(1, 17),
+    tokens=st.integers(0, 17),
     experts=st.integers(1, 5),
     top_k=st.integers(1, 3),
     used=st.integers(1, 5),
@@ -30,7 +30,7 @@ def brute_force(x, expert, gate, w1, b1, w2, b2):
     seed=st.integers(0, 10_000),
 )
 def test_dispatch_and_its_gradients_equal_brute_force(tokens, experts, top_k, used, grouped, seed):
-    """Empty experts (only `used` of them get tokens), a single token, and both kernels included."""
+    """Empty experts (only `used` of them get tokens), no or a single token, and both kernels included."""
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape):
@@ -54,7 +54,7 @@ def test_dispatch_and_its_gradients_equal_brute_force(tokens, experts, top_k, us
     finally:
         dispatch._uses_grouped_mm = uses
     wanted = brute_force(x, expert, gate, *weights)
-    wanted_gradients = torch.autograd.grad(wanted.sin().sum(), arguments)
+    wanted_gradients = torch.autograd.grad(wanted.sin().sum(), arguments, allow_unused=True, materialize_grads=True)
     for a, b in zip((got, *got_gradients), (wanted, *wanted_gradients), strict=True):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
 

@@ -37,11 +37,12 @@ def expert_ffn(
     position_A = torch.empty_like(order_A)
     position_A[order_A] = torch.arange(len(order_A), device=order_A.device)
     rows_E = torch.bincount(expert_A, minlength=w1_EHD.shape[0])
+    each = expert_TK.shape[1]
     weights = [weight.to(x_TD.dtype) for weight in (w1_EHD, b1_EH, w2_EDH, b2_ED)]
     if _uses_grouped_mm(x_TD):
-        out_AD = grouped_ffn(x_TD, order_A, position_A, rows_E, *weights)
+        out_AD = grouped_ffn(x_TD, each, order_A, position_A, rows_E, *weights)
     else:
-        out_AD = SplitFFN.apply(x_TD, order_A, position_A, rows_E.tolist(), *weights)
+        out_AD = SplitFFN.apply(x_TD, each, order_A, position_A, rows_E.tolist(), *weights)
     return (out_AD.unflatten(0, expert_TK.shape) * gate_TK.to(x_TD.dtype).unsqueeze(-1)).sum(1)
 
 
@@ -50,6 +51,7 @@ class SplitFFN(torch.autograd.Function):
 
     Args:
         x_TD: tokens.
+        each: K.
         order_A, position_A: the sorting of assignments by expert and its inverse.
         rows: number of assignments of each expert.
         w1_EHD, b1_EH, w2_EDH, b2_ED: in the type of `x_TD`.
@@ -58,8 +60,8 @@ class SplitFFN(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x_TD, order_A, position_A, rows, w1_EHD, b1_EH, w2_EDH, b2_ED):
-        x_AD = x_TD.index_select(0, order_A // (len(order_A) // len(x_TD)))
+    def forward(ctx, x_TD, each, order_A, position_A, rows, w1_EHD, b1_EH, w2_EDH, b2_ED):
+        x_AD = x_TD.index_select(0, order_A // each)
         hidden_AH = x_AD.new_empty(len(x_AD), w1_EHD.shape[1])  # before the activation
         active_AH = torch.empty_like(hidden_AH)
         out_AD = torch.empty_like(x_AD)
@@ -68,7 +70,7 @@ class SplitFFN(torch.autograd.Function):
             active_AH[run] = F.gelu(hidden_AH[run])
             torch.addmm(b2_ED[e], active_AH[run], w2_EDH[e].T, out=out_AD[run])
         ctx.save_for_backward(x_AD, hidden_AH, active_AH, order_A, position_A, w1_EHD, w2_EDH)
-        ctx.rows, ctx.tokens = rows, len(x_TD)
+        ctx.rows, ctx.shape = rows, (len(x_TD), each)
         return out_AD.index_select(0, position_A)
 
     @staticmethod
@@ -87,16 +89,18 @@ class SplitFFN(torch.autograd.Function):
             torch.addmm(grad_w1[e], grad_hidden.T, x_AD[run], out=grad_w1[e])
             grad_b1[e] += grad_hidden.sum(0)
             torch.mm(grad_hidden, w1_EHD[e], out=grad_x_AD[run])
-        grad_x_TD = grad_x_AD.index_select(0, position_A).unflatten(0, (ctx.tokens, -1)).sum(1)
-        return grad_x_TD, None, None, None, grad_w1, grad_b1, grad_w2, grad_b2
+        grad_x_TD = grad_x_AD.index_select(0, position_A).unflatten(0, ctx.shape).sum(1)
+        return grad_x_TD, None, None, None, None, grad_w1, grad_b1, grad_w2, grad_b2
 
 
-def grouped_ffn(x_TD: Tensor, order_A: Tensor, position_A: Tensor, rows_E: Tensor, *weights: Tensor) -> Tensor:
+def grouped_ffn(
+    x_TD: Tensor, each: int, order_A: Tensor, position_A: Tensor, rows_E: Tensor, *weights: Tensor
+) -> Tensor:
     """What `SplitFFN` computes, with torch's grouped matrix product."""
     w1_EHD, b1_EH, w2_EDH, b2_ED = weights
     ends_E = rows_E.cumsum(0).to(torch.int32)
     expert_A = torch.repeat_interleave(rows_E)
-    x_AD = x_TD.index_select(0, order_A // (len(order_A) // len(x_TD)))
+    x_AD = x_TD.index_select(0, order_A // each)
     # index_select, not indexing: the gradient of the latter adds up in the order in which threads come
     hidden_AH = F.grouped_mm(x_AD, w1_EHD.transpose(-2, -1), offs=ends_E) + b1_EH.index_select(0, expert_A)
     out_AD = F.grouped_mm(F.gelu(hidden_AH), w2_EDH.transpose(-2, -1), offs=ends_E) + b2_ED.index_select(0, expert_A)
