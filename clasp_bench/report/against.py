@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clasp_bench.errors import RecordError
-from clasp_bench.report.statistics import SIGNIFICANCE, holm, mean_intervals, noise_test, paired_test
+from clasp_bench.report.statistics import SIGNIFICANCE, holm, mean_intervals, noise_test, paired_tests
 from clasp_bench.report.tables import Column, WorldTable
 
 WIN, TIE, LOSS, UNTESTED = "win", "tie", "loss", "untested"
@@ -70,7 +70,7 @@ def against(table: WorldTable, reference: str, others: Sequence[str], columns: S
             raise RecordError(f"{table.world}: has no runs of {method}, only of {', '.join(table.methods)}")
     columns = {column: _column_differences(table, reference, others, column) for column in columns}
     pairs = {method: _noise_pairs(table, reference, method) for method in others}
-    p = dict(zip(others, holm([paired_test(pairs[method]) for method in others]), strict=True))
+    p = dict(zip(others, holm(paired_tests(list(pairs.values()))), strict=True))
     return [
         Comparison(
             reference,
@@ -94,7 +94,7 @@ def _column_differences(
     noise = table.noise[column]
     means = {method: column.sign * (ours.mean - cell.mean) for method, cell in theirs.items()}
     paired = {method: _seed_differences(table, reference, method, column) for method in theirs}
-    paired_p = holm([paired_test(pairs) for pairs in paired.values()])
+    paired_p = holm(paired_tests(list(paired.values())))
     intervals = _intervals(paired)
     p: list[float | None] = [None] * len(theirs)
     if noise:

@@ -47,16 +47,19 @@ def noise_test(difference: float, n: int, other_n: int, noise: Noise) -> float:
     return float(2 * stdtr(noise.freedom, -abs(difference) / error))
 
 
-def paired_test(differences: Sequence[float]) -> float:
-    """Two-sided p of paired differences: Wilcoxon's signed-rank test, exact up to 50 pairs (nearly so where differences tie).
+def paired_tests(series: Sequence[Sequence[float]]) -> list[float]:
+    """Two-sided p of each series of paired differences: Wilcoxon's signed-rank test, exact up to 50 pairs (nearly so where differences tie).
 
-    The smallest p that n pairs can give is 2 / 2^n: three pairs never give less than 0.25.
+    The smallest p that n pairs can give is 2 / 2^n: three pairs never give less than 0.25. Fewer than two pairs, or none that differs, give 1.
     """
-    if len(differences) < 2 or not np.any(differences):
-        return 1.0
-    # SciPy's own choice enumerates in Python where differences tie, which takes seconds a test
-    method = "exact" if len(differences) <= EXACT_PAIRS else "asymptotic"
-    return float(stats.wilcoxon(differences, method=method).pvalue)
+    p = np.ones(len(series))
+    tested = [i for i, differences in enumerate(series) if len(differences) > 1 and np.any(differences)]
+    for n in {len(series[i]) for i in tested}:  # SciPy tests all series of one length at once
+        rows = [i for i in tested if len(series[i]) == n]
+        # SciPy's own choice enumerates in Python where differences tie, which takes seconds a test
+        method = "exact" if n <= EXACT_PAIRS else "asymptotic"
+        p[rows] = stats.wilcoxon(np.array([series[i] for i in rows]), axis=1, method=method).pvalue
+    return p.tolist()
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -13,7 +13,7 @@ from clasp_bench.report.statistics import (
     mean_intervals,
     noise_test,
     normalised_mean,
-    paired_test,
+    paired_tests,
     pooled_noise,
     ranking,
 )
@@ -61,19 +61,24 @@ def test_the_paired_test_is_wilcoxons_by_its_definition():
     sums = [ranks[np.array(signs)].sum() for signs in itertools.product([False, True], repeat=6)]
     middle = ranks.sum() / 2
     expected = np.mean([abs(it - middle) >= abs(observed - middle) for it in sums])
-    assert paired_test(differences) == pytest.approx(expected)
+    assert paired_tests([differences]) == [pytest.approx(expected)]
 
 
 @given(st.lists(st.integers(-3, 3), min_size=2, max_size=12))
 def test_ties_and_zeros_give_a_p_too(differences):
-    p = paired_test(differences)
+    (p,) = paired_tests([differences])
     assert 0 < p <= 1
-    assert paired_test([-it for it in differences]) == pytest.approx(p)
+    assert paired_tests([[-it for it in differences]]) == [pytest.approx(p)]
+
+
+@given(st.lists(st.lists(st.integers(-3, 3), max_size=6), max_size=6))
+def test_series_tested_together_get_the_p_they_have_alone(series):
+    assert paired_tests(series) == pytest.approx([paired_tests([differences])[0] for differences in series])
 
 
 @pytest.mark.parametrize(("differences", "p"), [([1, 2, 3], 0.25), ([1, 2, 3, 4, 5, 6], 2 / 64), ([0, 0], 1), ([5], 1)])
 def test_few_pairs_cannot_give_a_small_p(differences, p):
-    assert paired_test(differences) == pytest.approx(p)
+    assert paired_tests([differences]) == [pytest.approx(p)]
 
 
 def test_bootstrap_intervals_are_those_of_all_resamples():
