@@ -7,37 +7,51 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clasp_bench.data.images import names_digest
+from clasp_bench.data.layouts.reading import read_json
 from clasp_bench.data.photos import Photos
 from clasp_bench.errors import ConfigError, DataError, LabelMismatch
-from clasp_bench.files import atomic_path
 from clasp_bench.registry import DATASETS
 
 JOINTS = 17  # COCO's, in COCO's order
 
 
-def write_keypoints(path: str | Path, names: Sequence[str], keypoints: np.ndarray, pose_model: str) -> Path:
-    """Write what a pose model found.
+def read_keypoints(path: Path, names: Sequence[str]) -> np.ndarray:
+    """What `clasp-bench predict pose` found in photos of one person each.
 
     Args:
-        path: ``.npz`` file.
-        names: Image names, in the order of `Photos`.
-        keypoints: (n, 17, 3): x and y as shares of the photo's width and height, and the model's confidence in [0, 1].
-        pose_model: What found them, for people to read.
+        path: Its ``predictions.json``.
+        names: Photos, by the end of their paths.
+    Returns:
+        (n, 17, 3): x and y as shares of the photo's width and height, and the model's confidence.
+    Raises:
+        DataError: the file cannot be read or holds no poses.
+        LabelMismatch: a photo is not in it.
     """
-    if keypoints.shape != (len(names), JOINTS, 3):
-        raise ValueError(f"keypoints of {len(names)} photos are ({len(names)}, {JOINTS}, 3), not {keypoints.shape}")
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, keypoints=keypoints.astype(np.float32), images_digest=names_digest(names), pose_model=pose_model)
-    return Path(path)
+    content = read_json(path)
+    depths, rows = {name.count("/") + 1 for name in names}, {}
+    try:
+        people = {entry["image_id"]: entry["keypoints"] for entry in content["annotations"]}
+        for image in content["images"]:
+            joints = np.array(people[image["id"]], np.float32).reshape(JOINTS, 3)
+            parts = Path(image["path"]).parts
+            row = joints / np.array([image["width"], image["height"], 1], np.float32)
+            rows |= {"/".join(parts[-depth:]): row for depth in depths}
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path}: holds no poses ({error!r}); write it with `clasp-bench predict pose --weights MODEL PHOTOS --out FOLDER`"
+        ) from error
+    missing = next((name for name in names if name not in rows), None)
+    if missing is not None:
+        raise LabelMismatch(f"{path}: knows nothing of {missing}; run `clasp-bench predict pose` on these very photos")
+    return np.stack([rows[name] for name in names])
 
 
 @DATASETS.register_module()
 class PosedPhotos(Photos):
-    """`Photos` whose batches hold ``keypoints`` (B, 17, 3) too, as `write_keypoints` describes them.
+    """`Photos` whose batches hold ``keypoints`` (B, 17, 3) too, as `read_keypoints` describes them.
 
     Args:
-        keypoints: File of `write_keypoints` for these very photos. It should come from a pose model that never saw them, not from annotations.
+        keypoints: ``predictions.json`` of `clasp-bench predict pose` on these very photos. The pose model should never have seen them.
         root, size, labels: See `Photos`.
 
     Raises:
@@ -51,18 +65,9 @@ class PosedPhotos(Photos):
         if keypoints is None:
             raise ConfigError(
                 f"{self.source.path}: this method masks by body part and needs the joints a pose model finds in the photos; write them with "
-                "clasp_bench.data.posed.write_keypoints and give -o train_dataloader.dataset.keypoints=FILE.npz"
+                "`clasp-bench predict pose` and give -o train_dataloader.dataset.keypoints=FOLDER/predictions.json"
             )
-        try:
-            with np.load(keypoints, allow_pickle=False) as found:
-                self.keypoints, digest = found["keypoints"], str(found["images_digest"])
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise DataError(f"{keypoints}: is no file of keypoints ({error}); write it with write_keypoints") from error
-        if digest != names_digest(self.source.names) or len(self.keypoints) != len(self):
-            raise LabelMismatch(
-                f"{keypoints}: was made for {len(self.keypoints):,} photos with digest {digest[:8]}, not for the {len(self):,} at "
-                f"{self.source.path}; run the pose model on these"
-            )
+        self.keypoints = read_keypoints(Path(keypoints), self.source.names)
 
     def __getitems__(self, indices: Sequence[int]) -> dict[str, Tensor]:
         batch = super().__getitems__(indices)

@@ -1,5 +1,6 @@
 """Small runs for the tests of the engine: a nano model, 24 photos, a few steps of four, a checkpoint every other step."""
 
+import json
 import multiprocessing
 import os
 from pathlib import Path
@@ -68,6 +69,20 @@ def _run_with(environment: dict[str, str], arguments: tuple, more: dict) -> None
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     """Whether two sets of weights are the same to the bit."""
     return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def made_up_joints(photos: Path, folder: Path) -> tuple[Path, np.ndarray]:
+    """What a pose model could have found in the photos, as `clasp-bench predict pose` writes it, and as shares of their sizes (n, 17, 3)."""
+    names = list_images(photos)
+    joints = np.random.default_rng(0).random((len(names), 17, 3))
+    images = [
+        {"id": number, "path": str(photos / name), "width": 64, "height": 128} for number, name in enumerate(names, 1)
+    ]
+    people = [
+        {"image_id": number, "keypoints": (row * [64, 128, 1]).ravel().tolist()} for number, row in enumerate(joints, 1)
+    ]
+    (folder / "predictions.json").write_text(json.dumps({"images": images, "annotations": people}))
+    return folder / "predictions.json", joints
 
 
 def made_up_labels(photos: Path, out: Path) -> Path:

@@ -1,14 +1,11 @@
 """Every method over two processes is the run of one, and a run that was cut and resumed is the run that was not. Minutes: marked slow."""
 
-import numpy as np
 import pytest
 
-from clasp_bench.data.images import list_images
-from clasp_bench.data.posed import write_keypoints
 from clasp_bench.engine.config import load_config
 from clasp_bench.errors import Preempted
 from tests.conftest import ROOT
-from tests.engine.runs import made_up_labels, run, same, weights
+from tests.engine.runs import made_up_joints, made_up_labels, run, same, weights
 from tests.engine.test_distributed import curve, torchrun
 from tests.engine.test_resume import at, sigterm
 
@@ -35,9 +32,7 @@ def settings(config, photos, folder) -> dict:
         (folder / "vocabulary.yaml").write_text(VOCABULARY)
         more["model__vocabulary"] = folder / "vocabulary.yaml"
     if "/hap/" in str(config):
-        names = list_images(photos)
-        joints = np.random.default_rng(0).random((len(names), 17, 3))
-        more["train_dataloader__dataset__keypoints"] = write_keypoints(folder / "joints.npz", names, joints, "made up")
+        more["train_dataloader__dataset__keypoints"], _ = made_up_joints(photos, folder)
     return more
 
 

@@ -6,13 +6,14 @@ import torch
 from mmengine.logging import MessageHub, MMLogger
 
 from clasp_bench.data.images import list_images
-from clasp_bench.data.posed import PosedPhotos, write_keypoints
+from clasp_bench.data.posed import PosedPhotos
 from clasp_bench.errors import ConfigError, DataError, LabelMismatch
 from clasp_bench.models.clustering import body_parts, k_means
 from clasp_bench.models.contrast import symmetric_info_nce
 from clasp_bench.models.heads.projection import cross_view_entropy
 from clasp_bench.models.methods.hap import part_patches
 from clasp_bench.models.methods.part_aware import RegionCropPreprocessor
+from tests.engine.runs import made_up_joints
 from tests.models.quick import build, photos_of, quick_config
 
 
@@ -162,20 +163,21 @@ def _both_ways(one: torch.Tensor, other: torch.Tensor) -> tuple[torch.Tensor, to
 
 
 def test_keypoints_come_with_their_photos_and_are_refused_with_a_sentence(tmp_path, photos):
-    names = list_images(photos)
-    found = np.random.default_rng(0).random((len(names), 17, 3), dtype=np.float32)
-    file = write_keypoints(tmp_path / "joints.npz", names, found, "a pose model")
+    names, (file, found) = list_images(photos), made_up_joints(photos, tmp_path)
     dataset = PosedPhotos(file, root=photos, size=(128, 64))
     batch = dataset.__getitems__([3, 1])
-    np.testing.assert_array_equal(batch["keypoints"].numpy(), found[[3, 1]])
+    np.testing.assert_allclose(batch["keypoints"].numpy(), found[[3, 1]], atol=1e-5)
     (photos / names[3]).write_bytes(b"torn")
     batch = dataset.__getitems__([3, 1])
-    np.testing.assert_array_equal(batch["keypoints"].numpy(), found[[1]])
+    np.testing.assert_allclose(batch["keypoints"].numpy(), found[[1]], atol=1e-5)
 
     with pytest.raises(ConfigError, match="needs the joints a pose model finds"):
         PosedPhotos(None, root=photos, size=(128, 64))
-    with pytest.raises(DataError, match="is no file of keypoints"):
-        PosedPhotos(tmp_path / "none.npz", root=photos, size=(128, 64))
-    (photos / names[0]).unlink()
-    with pytest.raises(LabelMismatch, match="was made for 24 photos"):
+    with pytest.raises(DataError, match="cannot be read as JSON"):
+        PosedPhotos(tmp_path / "none.json", root=photos, size=(128, 64))
+    file.write_text('{"images": [], "annotations": [{"image_id": 1, "bbox": [0, 0, 1, 1]}]}')
+    with pytest.raises(DataError, match="holds no poses"):
+        PosedPhotos(file, root=photos, size=(128, 64))
+    file.write_text('{"images": [], "annotations": []}')
+    with pytest.raises(LabelMismatch, match=f"knows nothing of {names[0]}"):
         PosedPhotos(file, root=photos, size=(128, 64))

@@ -1,4 +1,4 @@
-"""HAP, nano, on SynthPed quick, with the joints of a pose model: -o train_dataloader.dataset.keypoints=FILE.npz."""
+"""HAP, nano, on SynthPed quick, with the joints of a pose model: -o train_dataloader.dataset.keypoints=FOLDER/predictions.json."""
 
 from mmengine.config import read_base
 
