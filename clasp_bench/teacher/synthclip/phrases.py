@@ -4,6 +4,8 @@ What is said of an image or a region is a set of facts (short strings such as ``
 every image or region whose own facts include all that it says.
 """
 
+import random
+
 import numpy as np
 
 COLOURS = (
@@ -120,18 +122,38 @@ SEEN_IN: dict[str, tuple[str, ...]] = {
     "feet": ("footwear",),
 }
 
+GROUPS = tuple(IMAGE_PHRASES)
+WIDEST = max(map(len, IMAGE_PHRASES.values()))
+# Facts by number: image fact i of group g is g * WIDEST + i, and after all of those come the facts of regions. (groups, WIDEST) bool: which exist
+EXISTS = np.array([[index < len(facts) for index in range(WIDEST)] for facts in IMAGE_PHRASES.values()])
+PARTS_FROM = EXISTS.size
+FACTS = PARTS_FROM + len(REGION_PHRASES)
+IMAGE_WORDS = {
+    group * WIDEST + index: words
+    for group, facts in enumerate(IMAGE_PHRASES.values())
+    for index, words in enumerate(facts.values())
+}
+# How facts are said of a region; boots have words of their own there
+REGION_WORDS = {
+    group * WIDEST + index: REGION_PHRASES.get(fact, words)
+    for group, facts in enumerate(IMAGE_PHRASES.values())
+    for index, (fact, words) in enumerate(facts.items())
+} | {PARTS_FROM + index: words for index, words in enumerate(REGION_PHRASES.values())}
+FACT_PHRASES = REGION_PHRASES | {fact: words for facts in IMAGE_PHRASES.values() for fact, words in facts.items()}
 
-def blur(words: str, rng: np.random.Generator, dropped: float) -> str:
+
+def blur(words: str, rng: random.Random, dropped: float) -> str:
     """Leave out each word with probability `dropped`, but not all of them."""
     kept = [word for word in words.split() if rng.random() >= dropped]
     return " ".join(kept) if kept else words
 
 
-def careless(facts: dict[str, str], rng: np.random.Generator, left_out: float, wrong: float) -> dict[str, str]:
-    """What an annotator notes of an image's facts (group to fact): some left out, some wrong."""
-    noted = {}
-    for group, fact in facts.items():
-        if rng.random() < left_out:
-            continue
-        noted[group] = str(rng.choice(list(IMAGE_PHRASES[group]))) if rng.random() < wrong else fact
-    return noted
+def careless(facts: np.ndarray, rng: np.random.Generator, left_out: float, wrong: float) -> np.ndarray:
+    """What an annotator notes of images: some facts left out, some wrong.
+
+    Args:
+        facts: (B, groups) index of the fact in its group, -1 where there is none; so is what is returned.
+    """
+    guess = (rng.random(facts.shape) * EXISTS.sum(axis=1)).astype(int)
+    noted = np.where(rng.random(facts.shape) < wrong, guess, facts)
+    return np.where((facts < 0) | (rng.random(facts.shape) < left_out), -1, noted)
