@@ -1,7 +1,8 @@
 """SynthCLIP: the teacher that ships with the package, a small CLIP trained on SynthPed universes of its own.
 
-``open_clip_config.json`` and ``open_clip_model.safetensors`` are open_clip's folder format. `phrases` and `train` are the recipe; run it with
-``tools/train_synthclip.sh``.
+``open_clip_config.json`` and ``open_clip_model.safetensors`` are open_clip's folder format. `phrases`, `album`, `drawing`, `muon` and `train` are the
+recipe; run it with ``tools/train_synthclip.sh``.
 
-The weights here are what that command gave, 5,000 steps of 64 images. docs/teacher.md has the figures, attribute by attribute.
+The weights here come from a smaller run of it: 5,000 steps of 64 images from six universes (seeds 9001 and 9011 to 9051), before it was made for a GPU.
+What the command gives now, 8,000 steps of 256 from 16 universes, has not been trained yet. docs/teacher.md has the figures, attribute by attribute.
 """
