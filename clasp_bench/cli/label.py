@@ -45,7 +45,9 @@ def label(
     precision: Annotated[
         str, typer.Option(help="fp32 or bf16; auto: bf16 where the device computes it natively.")
     ] = "auto",
-    device: Annotated[str, typer.Option(help="Torch device, for instance cuda.")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="Torch device, for instance cuda; auto: a GPU where there is one.")
+    ] = "auto",
     workers: Annotated[int, typer.Option(min=1, help="Threads that decode.")] = 2,
     ray: Annotated[
         str | None, typer.Option(help="Label over a Ray cluster: its address, auto, or local for one on this machine.")
@@ -75,8 +77,9 @@ def label(
     from clasp_bench.teacher.balance import balanced
     from clasp_bench.teacher.clip import load_teacher, native_precision
     from clasp_bench.teacher.labeller import Labeller, Settings
-    from clasp_bench.teacher.labelling import label_folder, own_device, rank_and_ranks
+    from clasp_bench.teacher.labelling import chosen_device, label_folder, own_device, rank_and_ranks
 
+    device = chosen_device(device)
     words, loaded = load_vocabulary(vocabulary), load_teacher(teacher, own_device(device), download)
     settings = Settings(
         surgery=("none" if teacher == "synthclip" else "naclip") if surgery == "auto" else surgery,
