@@ -119,4 +119,16 @@ def test_harmony_at_the_first_step_is_ibot_at_half_weight_and_clip():
     for name in ("loss_instance", "loss_patch"):
         torch.testing.assert_close(ours[name], 0.5 * theirs[name], atol=1e-5, rtol=1e-5)
     assert ours.keys() == {"loss_instance", "loss_patch", "loss_reconstruction", "loss_clip"}
-    assert 0 < ours["loss_clip"] < 20 and 0 < ours["loss_reconstruction"] < 3
+    assert 0 < ours["loss_clip"] < 20 and 0 < ours["loss_reconstruction"] < 6
+
+
+def test_harmony_rebuilds_every_global_view():
+    """A decoder that says nothing pays the variance of normalised pixels, which is (n - 1) / n, for each view."""
+    method = build(quick_config("harmony"))
+    for parameter in method.decoder.decoder_pred.parameters():
+        torch.nn.init.zeros_(parameter)
+    data = method.data_preprocessor(dict(photos_of(quick_config("harmony"))), True)
+    assert len(data["crops"].global_) == 2
+    with torch.no_grad():
+        found = method(**data, mode="loss")["loss_reconstruction"].item()
+    assert found == pytest.approx(2 * 767 / 768, abs=1e-3)

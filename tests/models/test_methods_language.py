@@ -21,6 +21,7 @@ from clasp_bench.models.methods.sugar import alignment
 from clasp_bench.teacher import load_vocabulary
 from tests.models.quick import build, photos_of, quick_config
 
+LABELS = ("attributes", "attribute_confidence")
 GROUPS = [len(classes) for classes in load_vocabulary("person").attributes.values()]
 
 
@@ -90,6 +91,19 @@ def test_words_are_asked_for_where_they_are_hidden_alone():
     assert masked_mean(logits, words, hidden).item() == pytest.approx(wanted.item(), abs=1e-5)
 
 
+def test_scls_contrast_counts_one_half_of_the_sum_of_both_ways():
+    method = build(quick_config("scl"))
+    data = photos_of(quick_config("scl"))
+    torch.manual_seed(0)
+    with torch.no_grad():
+        photos = method.data_preprocessor(dict(data), True)["crops"].global_[:1]
+        tokens = encode(method.backbone, photos)[0, :, 0], method.caption_tower(*(data[key] for key in LABELS))
+        one, other = (F.normalize(embed(token), dim=1) for embed, token in zip(method.embed, tokens, strict=True))
+    logits, own = one @ other.T / 0.07, torch.arange(4)
+    wanted = 0.5 * (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own))
+    assert losses_of(method, data)["loss_clip"] == pytest.approx(wanted.item(), abs=1e-5)
+
+
 def test_scl_does_not_call_the_same_caption_a_wrong_one():
     method = build(quick_config("scl"))
     torch.nn.init.zeros_(method.match.weight)
@@ -97,7 +111,7 @@ def test_scl_does_not_call_the_same_caption_a_wrong_one():
     data = photos_of(quick_config("scl"))
     right, wrong = math.log(1 + math.exp(-2)), math.log(1 + math.exp(2))
     assert losses_of(method, data)["loss_matching"] == pytest.approx((right + wrong) / 2, abs=1e-5)
-    alike = data | {key: data[key][:1].expand(4, -1) for key in ("attributes", "attribute_confidence")}
+    alike = data | {key: data[key][:1].expand(4, -1) for key in LABELS}
     assert losses_of(method, alike)["loss_matching"] == pytest.approx(right, abs=1e-5)
 
 

@@ -75,6 +75,21 @@ def test_solider_names_parts_at_the_price_of_a_uniform_guess_when_it_knows_nothi
     assert found == pytest.approx(share * np.log(4), abs=1e-5)
 
 
+def test_solider_asks_for_the_parts_of_the_picture_with_one_hidden_and_of_the_whole_one(monkeypatch):
+    """A student that knows the parts of the whole picture and nothing of the other pays half of a uniform guess."""
+    method = build(quick_config("solider"))
+    method.least_person = -1.0
+    taught = torch.randn(2, 3, 32, 128)
+    labels, _ = body_parts(taught.flatten(0, 1), (8, 4))
+    method.part_classifier = torch.nn.Linear(128, 4, bias=False)
+    method.part_classifier.weight.data = 50 * torch.eye(4, 128)
+    whole = torch.nn.functional.pad(torch.eye(4)[labels], (0, 124)).unflatten(0, (2, 3))
+    monkeypatch.setattr(method, "_tokens", lambda views, weight: torch.zeros(*views.shape[:2], 33, 128))
+    with torch.no_grad():
+        found = method._part_loss(torch.zeros(2, 3, 3, 128, 64), whole, taught, torch.rand(2, 3))
+    assert found.item() == pytest.approx(6 * np.log(4) / 2, abs=1e-4)
+
+
 def test_soliders_backbone_is_plain_and_computes_what_the_controller_says():
     method = build(quick_config("solider"))
     method.update_teacher()

@@ -35,7 +35,7 @@ class Harmony(IBOT):
         text: Arguments of `CaptionTower`: width, depth, heads.
         embedding: Width of the space where photos and captions are contrasted.
         temperature: Of the contrast, at first; it is learnt.
-        mae_share: Share of the patches that is hidden from the reconstruction.
+        mae_share: Share of the patches that is hidden from the reconstruction of each global view; its loss is a sum over these.
         hardness: The part of the own caption in the target at the end of softening; the rest is the teacher's similarity of photos and captions.
         softening: Share of the run over which that part falls from 1.
         **kwargs: See `IBOT`; its weights are one half each.
@@ -74,11 +74,13 @@ class Harmony(IBOT):
     def loss(self, crops: MultiCrop, attributes: Tensor, attribute_confidence: Tensor) -> dict[str, Tensor]:
         """Args: attributes (B, A) soft labels, attribute_confidence (B, groups): what the captions say. Returns: the four losses."""
         losses = super().loss(crops)
-        images = crops.global_[0]
-        priority = uniform(1, len(images), math.prod(self.backbone.grid), device=images.device)[0]
-        latent, mask, place = encode_visible(self.backbone, images, priority, round(self.mae_share * priority.shape[1]))
-        losses["loss_reconstruction"] = self.head.loss(self.decoder(latent, place), images, mask)
+        views, images = crops.global_.shape[:2]
+        priority = uniform(views, images, math.prod(self.backbone.grid), device=crops.global_.device).flatten(0, 1)
+        pictures, hidden = crops.global_.flatten(0, 1), round(self.mae_share * priority.shape[1])
+        latent, mask, place = encode_visible(self.backbone, pictures, priority, hidden)
+        losses["loss_reconstruction"] = views * self.head.loss(self.decoder(latent, place), pictures, mask)
 
+        images = crops.global_[0]
         image = encode(self.backbone, images[None])[0, :, 0]
         image, text = self.embed[0](image), self.embed[1](self.caption_tower(attributes, attribute_confidence))
         with torch.no_grad():

@@ -46,10 +46,11 @@ class SCL(SelfSupervised):
     """Semantic completion learning: global features of a photo and a caption recovered across the two.
 
     Source: Ji et al., "Seeing What You Miss: Vision-Language Pre-training with Semantic Completion Learning", CVPR 2023. Four losses: the
-    completion, masked words, matching of photo and caption, and CLIP's contrast at one half.
+    completion, masked words, matching of photo and caption, and CLIP's contrast at one half. Contrasts are sums over both directions and the
+    completion's temperature is 0.03, as in the authors' code.
     Left out: the token-level completion of the later version. Changed: photo and caption are fused by one small transformer (the paper's layers
-    attend crosswise); words are named from the caption that the completion masks (the paper masks 15 % for that, apart); a small text tower
-    over the words that captions can hold. Reconstruction: the temperature of the completion is ours.
+    attend crosswise); a token stands in for hidden patches (theirs are left out); words are named from the caption that the completion masks
+    (the paper masks 15 % for that, apart) and heads are linear; a small text tower over the words that captions can hold.
 
     Args:
         backbone: Config of a dense `CLASPViT`.
@@ -79,7 +80,7 @@ class SCL(SelfSupervised):
         embedding: int = 64,
         patch_share: float = 0.8,
         word_share: float = 0.4,
-        completion_temperature: float = 0.05,
+        completion_temperature: float = 0.03,
         temperature: float = 0.07,
         weights: dict[str, float] | None = None,
     ):
@@ -114,7 +115,7 @@ class SCL(SelfSupervised):
             "completion": completion_loss((seen_again, words_again[:, 0]), (seen, said), self.completion_temperature),
             "words": masked_mean(self.name(words_again[:, 1:]), words, hidden_words),
             "matching": self._matching_loss(torch.cat([seen, said], 1), photo, caption, words),
-            "clip": symmetric_info_nce(self.embed[0](photo[:, 0]), self.embed[1](caption[:, 0]), temperature),
+            "clip": 2 * symmetric_info_nce(self.embed[0](photo[:, 0]), self.embed[1](caption[:, 0]), temperature),
         }
         return {f"loss_{name}": self.weights[name] * loss for name, loss in losses.items()}
 

@@ -52,12 +52,14 @@ class SOLIDER(SelfDistilled):
 
     Source: Chen et al., "Beyond Appearance: a Semantic Controllable Self-Supervised Learning Framework for Human-Centric Visual Tasks", CVPR 2023.
     Each photo draws a semantic weight of 0 or 1. Photos of weight 1 are also taught their parts: the teacher's tokens are clustered, one part
-    is hidden, and the student must name the part of every patch.
+    is hidden, and the student must name the part of every patch, in that picture and in the whole one.
 
     Mended, against the released code: the part classifier is trained (there it is not given to the optimiser); what the controller sets
     reaches the output (there its last stage reaches none); k-means runs for the batch on its device (there image by image on the processor).
     Changed: the backbone is a Vision Transformer (theirs a Swin) and the controller acts behind its norms, so that what is handed on is a plain
-    backbone under one `semantic_weight`; tables therefore have one weight for all tasks, where the paper picks one a task.
+    backbone under one `semantic_weight`; tables therefore have one weight for all tasks, where the paper picks one a task. Directions of tokens
+    are clustered (there tokens), the part to hide is drawn for each view (there for the batch), the part loss is a mean over all photos
+    (there over those with enough of a person), and the part classifier's logits have no bound (there they are cosines).
     Left out: the start from a finished DINO; DINO's schedules (see `DINO`).
 
     Args:
@@ -108,22 +110,29 @@ class SOLIDER(SelfDistilled):
             with torch.no_grad():
                 taught = self._tokens(crops.global_[:, chosen], w, taught=True)
             teacher.append(taught[:, :, 0])
-        part_loss = self._part_loss(crops.global_[:, semantic], taught[:, :, 1:], hidden_part[:, semantic])
+        part_loss = self._part_loss(
+            crops.global_[:, semantic], seen[0][:, :, 1:], taught[:, :, 1:], hidden_part[:, semantic]
+        )
         return {
             "loss_instance": self.weights["instance"] * self.distil(torch.cat(student, 1), torch.cat(teacher, 1)),
             "loss_part": self.weights["part"] * part_loss / (views * images),
         }
 
-    def _part_loss(self, images: Tensor, taught: Tensor, hidden_part: Tensor) -> Tensor:
-        """Sum over views of their mean cross-entropy; images (V, B, 3, H, W), the teacher's patches (V, B, N, D), a number in [0, 1) each (V, B)."""
+    def _part_loss(self, images: Tensor, whole: Tensor, taught: Tensor, hidden_part: Tensor) -> Tensor:
+        """Sum over views of their mean cross-entropy with and without the hidden part.
+
+        Args:
+            images: (V, B, 3, H, W).
+            whole, taught: Their patches as student and teacher see them, (V, B, N, D).
+            hidden_part: A number in [0, 1) for each, (V, B).
+        """
         labels, person = clustering.body_parts(taught.flatten(0, 1), self.backbone.grid, self.body_parts)
         hidden = labels == 1 + (hidden_part.flatten() * self.body_parts).long()[:, None]
         masked = images.flatten(0, 1) * ~self._pixels(hidden)
-        patches = self._tokens(masked[None], 1)[0, :, 1:]
-        entropy = F.cross_entropy(
-            self.part_classifier(patches).float().flatten(0, 1), labels.flatten(), reduction="none"
-        )
-        return (entropy.view(labels.shape).mean(1) * (person > self.least_person)).sum()
+        patches = torch.stack([self._tokens(masked[None], 1)[0, :, 1:], whole.flatten(0, 1)])
+        logits = self.part_classifier(patches).float()  # (2, V * B, N, 1 + parts)
+        entropy = F.cross_entropy(logits.flatten(0, 2), labels.repeat(2, 1).flatten(), reduction="none")
+        return (entropy.view(logits.shape[:3]).mean((0, 2)) * (person > self.least_person)).sum()
 
     def _pixels(self, patches: Tensor) -> Tensor:
         """(B, N) of patches to (B, 1, H, W) of pixels."""
