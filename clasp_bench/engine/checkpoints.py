@@ -11,6 +11,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.model import is_model_wrapper
 from torch import distributed as dist
 
+from clasp_bench.engine.sharding import whole
 from clasp_bench.errors import ConfigError, Diverged, Preempted
 from clasp_bench.files import write_text
 from clasp_bench.registry import HOOKS
@@ -94,7 +95,7 @@ class LastCheckpoints(CheckpointHook):
     def _refuse_broken_weights(self, runner, step: int) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         for name, weight in model.named_parameters():
-            if not torch.isfinite(weight).all():
+            if not whole(torch.isfinite(weight).all()):  # of a share, `all` speaks of the share alone
                 raise Diverged(
                     f"step {step}: the weights of {name} are not finite, so they are not saved; {last_good(runner.work_dir)}"
                 )

@@ -18,7 +18,7 @@ from clasp_bench.errors import ConfigError
 # Keys the framework itself takes out of a component's config before building it.
 FRAMEWORK_KEYS = frozenset({"type", "priority", "convert_to_iter_based", "_scope_", "paramwise_cfg", "constructor"})
 # Keys of our configs beside those of MMEngine's Runner.
-OWN_KEYS = frozenset({"seed", "wandb"})
+OWN_KEYS = frozenset({"seed", "wandb", "fsdp"})
 # Keys that MMEngine's Runner reads from the whole config and does not take as an argument.
 RUNNER_KEYS = frozenset({"compile", "activation_checkpointing", "find_unused_parameters"})
 

@@ -67,7 +67,7 @@ def _features(model, batch: dict) -> Tensor:
     training = model.training
     model.eval()
     try:
-        return model.features(model.data_preprocessor.whole(batch)).float()
+        return model(model.data_preprocessor.whole(batch), mode="tensor").float()
     finally:
         model.train(training)
 

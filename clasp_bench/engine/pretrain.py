@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.dist import get_world_size
 from mmengine.runner import Runner
 from torch import Tensor
+from torch.distributed.fsdp import FSDPModule
 
 import clasp_bench
 from clasp_bench.data.photos import Photos
@@ -23,10 +24,12 @@ from clasp_bench.engine.estimate import outlook
 from clasp_bench.engine.hooks import wall_seconds
 from clasp_bench.engine.launch import join_processes, on_main
 from clasp_bench.engine.runner import build_runner
+from clasp_bench.engine.sharding import whole
 from clasp_bench.errors import ConfigError
 from clasp_bench.files import digest
 from clasp_bench.hardware import peak_memory_mb
 from clasp_bench.models.flops import backbone_cost
+from clasp_bench.models.methods import SelfSupervised
 from clasp_bench.registry import DATASETS, MODELS
 
 WEIGHTS = "backbone.safetensors"
@@ -111,7 +114,7 @@ def pretrain(run: Pretraining, work_dir: str | Path, resume: bool) -> Path:
 def _export(run: Pretraining, runner: Runner) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The weights that are handed on, and their header."""
     config = run.config
-    method = runner.model.module if hasattr(runner.model, "module") else runner.model
+    method = _whole_method(runner, config)
     backbone = method.exported()
     header = {
         "method": type(method).__name__,
@@ -137,11 +140,21 @@ def _export(run: Pretraining, runner: Runner) -> tuple[dict[str, Tensor], dict[s
     return backbone.state_dict(), header
 
 
+def _whole_method(runner: Runner, config: Config) -> SelfSupervised:
+    """The trained method, out of what spreads it over the processes."""
+    if isinstance(runner.model, FSDPModule):
+        method = MODELS.build(config.model)
+        method.load_state_dict(whole(runner.model.state_dict()))
+        return method
+    return runner.model.module if hasattr(runner.model, "module") else runner.model
+
+
 def _identity(config: Config, photos: Photos) -> dict[str, Any]:
     labels = photos.labels and photos.labels.meta
     recipe = deepcopy(config)
     recipe.train_dataloader.dataset.root = recipe.train_dataloader.dataset.labels = None  # folders may move
     recipe.wandb = None
+    recipe.pop("fsdp", None)  # checkpoints are the same
     return {
         "config": {"name": Path(config.filename).stem, "digest": digest(recipe.pretty_text.encode())},
         "data": {"images": len(photos), "digest": photos.source.digest},

@@ -10,9 +10,12 @@ from types import SimpleNamespace
 
 import torch
 from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.dist import broadcast, get_world_size
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
+from torch import nn
 from torch.utils.data import Dataset
 
 from clasp_bench.engine import storage
@@ -21,6 +24,7 @@ from clasp_bench.engine.config import OWN_KEYS
 from clasp_bench.engine.health import FiniteLossHook
 from clasp_bench.engine.hooks import ProgressHook, StepSeedHook, WallClockHook
 from clasp_bench.engine.launch import join_processes
+from clasp_bench.engine.sharding import WholeCheckpoints, shard
 from clasp_bench.errors import ConfigError
 
 # Warnings of MMEngine that no user of this project can act on; the log file has them.
@@ -59,6 +63,28 @@ class QuietRunner(Runner):
             next(hook for hook in self.hooks if isinstance(hook, ProgressHook)).close()
 
 
+class ShardedRunner(QuietRunner):
+    """`QuietRunner` whose model is shared out over the processes by `shard`."""
+
+    def wrap_model(self, model_wrapper_cfg: None, model: nn.Module) -> nn.Module:
+        model = model.to(get_device())
+        model.init_weights()
+        for value in model.state_dict().values():
+            broadcast(value)
+        shard(model)
+        return model
+
+    def _init_model_weights(self) -> None:
+        """They were, before they were shared out."""
+
+    def save_checkpoint(self, *args, **kwargs) -> None:
+        next(hook for hook in self.hooks if isinstance(hook, WholeCheckpoints)).gather(self)
+        super().save_checkpoint(*args, **kwargs)
+
+    def resume(self, filename: str, **kwargs) -> None:
+        super().resume(filename, **kwargs | dict(map_location="cpu"))  # whole, it may not fit the device
+
+
 def build_runner(
     config: Config,
     work_dir: str | Path,
@@ -78,13 +104,14 @@ def build_runner(
         seed: In place of the config's ``seed``.
         train_set: The config's training data, where it is open already.
     Raises:
-        ConfigError: ``wandb`` is set and not installed.
+        ConfigError: ``wandb`` is set and not installed, or ``fsdp`` is set in a single process.
     """
     storage.install()
     config = deepcopy(config)
     seed = config.get("seed", 0) if seed is None else seed
     if config.get("wandb"):
         _add_wandb(config, Path(work_dir).name)
+    sharded = config.get("fsdp", False)
     for key in OWN_KEYS & set(config):
         config.pop(key)
     kept = checkpoints(work_dir) if resume else []
@@ -92,7 +119,11 @@ def build_runner(
     if kept:
         config.load_from = str(kept[-1])
     config.launcher = join_processes()
-    if config.launcher != "none" and not torch.cuda.is_available():
+    if sharded and get_world_size() == 1:
+        raise ConfigError(
+            "fsdp=True: there is one process, and nobody to share the model with; start several with torchrun, or leave it out"
+        )
+    if not sharded and config.launcher != "none" and not torch.cuda.is_available():
         config.model_wrapper_cfg = dict(
             type=MMDistributedDataParallel,
             device_ids=None,
@@ -108,8 +139,9 @@ def build_runner(
         dict(type=WallClockHook),
         dict(type=FiniteLossHook),
         dict(type=ProgressHook, description=description),
+        *([dict(type=WholeCheckpoints)] if sharded else []),
     ]
-    runner = QuietRunner.from_cfg(config)
+    runner = (ShardedRunner if sharded else QuietRunner).from_cfg(config)
     if train_set is not None:
         runner._train_dataloader["dataset"] = train_set
     return runner

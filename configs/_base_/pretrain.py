@@ -17,6 +17,7 @@ from clasp_bench.engine.health import CollapseHook, QuarantineHook
 from clasp_bench.engine.label_truth import LabelTruthHook
 
 compile = False  # True: torch.compile; type=Bf16OptimWrapper in optim_wrapper: bfloat16 autocast
+fsdp = False  # True: each process keeps its share of the parameters, for models that do not fit one GPU
 train_cfg = dict(type=IterBasedTrainLoop, max_iters=1000)
 train_dataloader = dict(
     batch_size=64,

@@ -3,13 +3,16 @@ import os
 
 import pytest
 import torch
+from mmengine.hooks import Hook
+from torch import nn
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from clasp_bench.distributed import own_rows
 from clasp_bench.engine import read_header
-from clasp_bench.errors import Preempted
-from tests.engine.runs import CLASP, FORKSERVER, made_up_labels, run, weights
-from tests.engine.test_resume import at, sigterm, steps_kept
+from clasp_bench.engine.sharding import shard
+from clasp_bench.errors import ConfigError, Diverged, Preempted
+from tests.engine.runs import CLASP, FORKSERVER, made_up_labels, run, same, weights
+from tests.engine.test_resume import at, set_infinite, sigterm, steps_kept
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TOLERANCE = 2e-4  # relative, on every logged figure of every step: sums in another order
@@ -34,6 +37,26 @@ def _train_until_rank_one_is_told_to_stop(work_dir, photos, more: dict) -> None:
         run(work_dir, photos, hooks=hooks, **more)
 
 
+class HalfIsHere(Hook):
+    """Fails unless this process holds about half of what is trained, and of its moments."""
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        here = whole = 0
+        for parameter, state in runner.optim_wrapper.optimizer.state.items():
+            here += parameter.to_local().numel() + state["exp_avg"].to_local().numel()
+            whole += 2 * parameter.numel()
+        assert 0.45 < here / whole < 0.55
+
+
+def _train_in_halves(work_dir, photos, more: dict) -> None:
+    run(work_dir, photos, hooks=(dict(type=HalfIsHere),), fsdp=True, **more)
+
+
+def _train_until_one_share_is_infinite(work_dir, photos, more: dict) -> None:
+    with pytest.raises(Diverged, match=r"step 4: the weights of decoder.mask_token are not finite.*iter_2\.pth"):
+        run(work_dir, photos, hooks=at(4, set_infinite), fsdp=True, **more)
+
+
 def curve(work_dir) -> list[dict[str, float]]:
     """Every figure of every step, in order; those of a resumed run follow those of the one before."""
     files = sorted(work_dir.rglob("scalars.json"))
@@ -51,6 +74,11 @@ def assert_close(one: list[dict], other: list[dict]) -> None:
     for step, (mine, yours) in enumerate(zip(one, other, strict=True), 1):
         for name in mine:
             assert mine[name] == pytest.approx(yours[name], rel=TOLERANCE, abs=1e-5), (step, name)
+
+
+def assert_alike(one, other) -> None:
+    """Two states of tensors, of whatever nesting, have the same names, shapes and nearly the same values."""
+    torch.testing.assert_close(one, other, rtol=1e-3, atol=2e-4)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -76,6 +104,43 @@ def test_two_processes_stop_together_and_go_on(tmp_path, photos):
     torchrun(_train, tmp_path / "cut", photos, more | dict(resume=True))
     whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+def test_sharded_processes_train_as_one_does_and_keep_what_it_keeps(tmp_path, photos):
+    labels = made_up_labels(photos, tmp_path / "labels")
+    more = dict(config=CLASP, labels=labels, steps=8, default_hooks__logger__interval=1)
+    run(tmp_path / "one", photos, train_dataloader__batch_size=4, **more)
+    torchrun(_train_in_halves, tmp_path / "two", photos, more | dict(train_dataloader__batch_size=2))
+    assert_close(curve(tmp_path / "one"), curve(tmp_path / "two"))
+    assert read_header(tmp_path / "two" / "backbone.safetensors")["method"] == "CLASP"
+    assert_alike(weights(tmp_path / "one"), weights(tmp_path / "two"))
+    kept = [torch.load(tmp_path / run / "iter_8.pth", weights_only=False) for run in ("one", "two")]
+    assert_alike(*(dict(each["state_dict"]) for each in kept))
+    assert_alike(*(each["optimizer"]["state"] for each in kept))
+
+
+def test_sharded_processes_stop_together_and_go_on(tmp_path, photos):
+    labels = made_up_labels(photos, tmp_path / "labels")
+    more = dict(config=CLASP, labels=labels, steps=5, train_dataloader__batch_size=2, fsdp=True)
+    torchrun(_train, tmp_path / "whole", photos, more)
+    torchrun(_train_until_rank_one_is_told_to_stop, tmp_path / "cut", photos, more)
+    assert steps_kept(tmp_path / "cut") == [2, 3]
+    torchrun(_train, tmp_path / "cut", photos, more | dict(resume=True))
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+
+
+def test_a_share_that_is_not_finite_ends_the_run_in_every_process(tmp_path, photos):
+    torchrun(_train_until_one_share_is_infinite, tmp_path / "run", photos, dict(train_dataloader__batch_size=2))
+    assert steps_kept(tmp_path / "run") == [2]
+
+
+def test_what_cannot_be_shared_out_is_named(tmp_path, photos):
+    with pytest.raises(ConfigError, match="fsdp=True: there is one process"):
+        run(tmp_path / "run", photos, fsdp=True)
+    module = nn.Module()
+    module.log_temperature = nn.Parameter(torch.tensor(0.0))
+    with pytest.raises(ConfigError, match="learns the single number log_temperature"):
+        shard(module)
 
 
 def test_each_process_keeps_its_own_rows_of_a_draw(monkeypatch):

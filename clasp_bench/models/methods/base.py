@@ -31,9 +31,9 @@ class SelfSupervised(BaseModel):
         self.backbone_config = dict(backbone)
         self.backbone = MODELS.build(backbone)
 
-    def forward(self, crops: MultiCrop, mode: str = "loss", **labels: Tensor) -> dict[str, Tensor]:
-        """MMEngine's entry; pre-training has the one mode "loss"."""
-        return self.loss(crops, **labels)
+    def forward(self, crops: MultiCrop | Tensor, mode: str = "loss", **labels: Tensor) -> dict[str, Tensor] | Tensor:
+        """MMEngine's entry: with mode "loss" `loss` of views, with "tensor" `features` of images."""
+        return self.features(crops) if mode == "tensor" else self.loss(crops, **labels)
 
     @abstractmethod
     def loss(self, crops: MultiCrop, **labels: Tensor) -> dict[str, Tensor]:
