@@ -119,6 +119,7 @@ def test_sharded_processes_train_as_one_does_and_keep_what_it_keeps(tmp_path, ph
     assert_alike(*(each["optimizer"]["state"] for each in kept))
 
 
+@pytest.mark.slow
 def test_sharded_processes_stop_together_and_go_on(tmp_path, photos):
     labels = made_up_labels(photos, tmp_path / "labels")
     more = dict(config=CLASP, labels=labels, steps=5, train_dataloader__batch_size=2, fsdp=True)
