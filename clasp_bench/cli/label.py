@@ -75,9 +75,9 @@ def label(
     from clasp_bench.data.images import list_images
     from clasp_bench.teacher import load_vocabulary
     from clasp_bench.teacher.balance import balanced
-    from clasp_bench.teacher.clip import load_teacher, native_precision
+    from clasp_bench.teacher.clip import chosen_device, load_teacher, native_precision
     from clasp_bench.teacher.labeller import Labeller, Settings
-    from clasp_bench.teacher.labelling import chosen_device, label_folder, own_device, rank_and_ranks
+    from clasp_bench.teacher.labelling import label_folder, own_device, rank_and_ranks
 
     device = chosen_device(device)
     words, loaded = load_vocabulary(vocabulary), load_teacher(teacher, own_device(device), download)

@@ -33,8 +33,8 @@ def body_parts(tokens: Tensor, grid: tuple[int, int], parts: int = 3) -> tuple[T
 
     Source: Chen et al., "Beyond Appearance: a Semantic Controllable Self-Supervised Learning Framework for Human-Centric Visual Tasks", CVPR 2023
     (SOLIDER). Tokens of large norm are the person; these are clustered by direction, and clusters are ordered by their mean row.
-    Changed: batched and on the device, and begun from the person's horizontal bands instead of random
-    points; the authors' code clusters tokens, not their directions.
+    Changed: batched and on the device, and begun from the person's horizontal bands instead of random points; the authors' code clusters
+    tokens, not their directions.
 
     Args:
         tokens: (B, N, D).

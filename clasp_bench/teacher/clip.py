@@ -201,6 +201,13 @@ def _fetch(spec: str, known: dict, address: str, ours: Path) -> Path:
         raise DataError(f"{spec}: its weights cannot be downloaded ({first}); put {address} at {ours}") from error
 
 
+def chosen_device(device: str) -> str:
+    """``auto`` as ``cuda`` where there is a GPU, else ``cpu``; other devices as they are."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
+
+
 def native_precision(device: str) -> str:
     """``bf16`` where the device computes bfloat16 natively, else ``fp32``."""
     if torch.device(device).type == "cuda":

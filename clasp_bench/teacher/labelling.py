@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from clasp_bench.data.images import list_images, read_resized
 from clasp_bench.errors import UnreadableImage
@@ -88,13 +87,6 @@ def read_batches(files: Sequence[Path], size: tuple[int, int]) -> Iterator[tuple
 def rank_and_ranks() -> tuple[int, int]:
     """This process's number and how many there are, as torchrun and Slurm's launchers say in the environment."""
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-
-
-def chosen_device(device: str) -> str:
-    """``auto`` as ``cuda`` where there is a GPU, else ``cpu``; other devices as they are."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return device
 
 
 def own_device(device: str) -> str:

@@ -34,7 +34,7 @@ from torch.utils.data import DataLoader
 
 from clasp_bench.files import atomic_path
 from clasp_bench.progress import meter
-from clasp_bench.teacher.clip import SYNTHCLIP, Teacher, native_precision
+from clasp_bench.teacher.clip import SYNTHCLIP, Teacher, chosen_device, native_precision
 from clasp_bench.teacher.dense import DenseTower
 from clasp_bench.teacher.evaluate import Judgement, Scene, judge, read_scenes, truth_of
 from clasp_bench.teacher.labeller import Labeller, Settings
@@ -231,7 +231,7 @@ def examine(training: Training, album: Album, scenes: list[Scene]) -> Judgement:
 
 def train(universes: list[Path], validation: Path, out: Path, recipe: Recipe, workers: int) -> None:
     """Train, examine on the way, and write ``open_clip_model.safetensors`` into `out`; goes on from `out`'s checkpoint."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = chosen_device("auto")
     torch.set_float32_matmul_precision("high")
     album = Album.read(universes, workers)
     unseen = list(read_scenes(validation).values())[::4]
