@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.registry import DefaultScope
+from mmpose.registry import KEYPOINT_CODECS
 
 from clasp_bench.engine.catalogue import build
 from clasp_bench.engine.config import load_config
@@ -86,3 +88,13 @@ def test_every_transfer_config_builds_a_model_whose_parts_fit_each_other_and_the
     assert config.param_scheduler[-1].end == config.train_cfg.max_iters
     for before, after in zip(config.param_scheduler, config.param_scheduler[1:], strict=False):
         assert before.end == after.begin
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs/transfer/pose").glob("*.py")), ids=lambda path: path.stem)
+def test_joints_come_back_from_their_heatmaps_where_they_were(path):
+    decoder = load_config(path).model.head.decoder
+    codec, size = KEYPOINT_CODECS.build(decoder), np.array(decoder.input_size)
+    joints = np.random.default_rng(0).uniform(0.1, 0.9, (50, 1, 1, 2)) * (size - 1)
+    found = np.stack([codec.decode(codec.encode(joint)["heatmaps"])[0] for joint in joints])
+    # what is decoded is cut from the photo as a share of the size, so that its last pixel is at the size itself
+    assert np.abs(found * (size - 1) / size - joints).max() < 1.0

@@ -1,7 +1,10 @@
 """What this project adds to OpenMMLab's models: modes, layer decay, the mirrored test of parsing, a pyramid."""
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mmengine.optim import build_optim_wrapper
 from mmseg.models import CrossEntropyLoss, FCNHead
 from torch import nn
@@ -10,6 +13,7 @@ from clasp_bench.engine.contract import save_weights
 from clasp_bench.engine.layer_decay import BackboneLayerDecay
 from clasp_bench.errors import ContractError
 from clasp_bench.models.backbones import CLASPSwin, CLASPViT
+from clasp_bench.models.heatmaps import KeypointCrossEntropy, SoftmaxHeatmapHead
 from clasp_bench.models.parsing import PersonParser
 from clasp_bench.models.pyramid import SimpleFeaturePyramid
 
@@ -125,3 +129,36 @@ def test_pyramid_halves_from_level_to_level(levels):
     assert [tuple(one.shape[1:]) for one in maps] == [(8, 48 >> level, 32 >> level) for level in range(levels)]
     sum(one.sum() for one in maps).backward()
     assert all(parameter.grad is not None for parameter in neck.parameters())
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(0, 10_000))
+def test_keypoint_cross_entropy_is_that_of_each_joint_alone(batch, joints, seed):
+    torch.manual_seed(seed)
+    scores, target = torch.randn(batch, joints, 4, 3), torch.rand(batch, joints, 4, 3)
+    asked = (torch.rand(batch, joints) < 0.7).float()
+    loss = KeypointCrossEntropy()(scores, target, asked)
+    alone = [
+        torch.nn.functional.cross_entropy(
+            scores[b, k].flatten()[None], (target[b, k] / target[b, k].sum()).flatten()[None]
+        )
+        for b in range(batch)
+        for k in range(joints)
+        if asked[b, k]
+    ]
+    assert loss.item() == pytest.approx(torch.stack(alone).mean().item() if alone else 0.0, rel=1e-5)
+    taller = KeypointCrossEntropy()(scores, 5 * target, asked)
+    assert taller.item() == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_keypoint_scores_are_those_of_gaussians_of_height_one():
+    codec = dict(type="UDPHeatmap", input_size=(32, 64), heatmap_size=(8, 16), sigma=1.0, blur_kernel_size=7)
+    head = SoftmaxHeatmapHead(8, 2, deconv_out_channels=(8, 8), deconv_kernel_sizes=(4, 4), decoder=codec)
+    target = head.decoder.encode(np.array([[[14.0, 30.0], [20.0, 10.0]]]))["heatmaps"]
+    maps = torch.from_numpy(target).clamp_min(1e-9).log()[None]
+    maps[0, 1] = 0  # may be anywhere
+    (joints,) = head.decode(maps)
+    found, lost = joints.keypoint_scores[0]
+    assert found == pytest.approx(1, abs=0.1)
+    assert lost < 0.1
+    assert joints.keypoints[0, 0] == pytest.approx((14, 30), abs=0.3)

@@ -11,13 +11,20 @@ with read_base():
 
 from mmengine.optim import MultiStepLR
 from mmpose.datasets.transforms import RandomHalfBody
+from mmpose.models import HeatmapHead, KeypointMSELoss
 
 from clasp_bench.models.backbones import CLASPSwin
 
 model["backbone"] = dict(
     type=CLASPSwin, arch="base", img_size=(384, 288), drop_path_rate=0.3, prompt_mixture=None, trained="all"
 )
-model["head"].update(in_channels=1024, deconv_out_channels=(256, 256, 256), deconv_kernel_sizes=(4, 4, 4))
+model["head"].update(
+    type=HeatmapHead,
+    in_channels=1024,
+    deconv_out_channels=(256, 256, 256),
+    deconv_kernel_sizes=(4, 4, 4),
+    loss=dict(type=KeypointMSELoss, use_target_weight=True),
+)
 model["head"]["decoder"].update(input_size=(288, 384), heatmap_size=(72, 96), sigma=3.0, blur_kernel_size=17)
 
 train_dataloader.update(batch_size=12, num_workers=8, persistent_workers=True)

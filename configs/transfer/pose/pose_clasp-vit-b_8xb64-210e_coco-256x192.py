@@ -10,11 +10,17 @@ with read_base():
 
 from mmengine.optim import MultiStepLR
 from mmpose.datasets.transforms import RandomHalfBody
+from mmpose.models import HeatmapHead, KeypointMSELoss
 
 from clasp_bench.engine.layer_decay import BackboneLayerDecay
 
 model["backbone"].update(arch="base", img_size=(256, 192), drop_path_rate=0.29)
-model["head"].update(in_channels=768, deconv_out_channels=(256, 256))
+model["head"].update(
+    type=HeatmapHead,
+    in_channels=768,
+    deconv_out_channels=(256, 256),
+    loss=dict(type=KeypointMSELoss, use_target_weight=True),
+)
 model["head"]["decoder"].update(input_size=(192, 256), heatmap_size=(48, 64), sigma=2.0, blur_kernel_size=11)
 
 train_dataloader.update(batch_size=64, num_workers=8, persistent_workers=True)
