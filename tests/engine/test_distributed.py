@@ -84,7 +84,7 @@ def assert_alike(one, other) -> None:
 @pytest.mark.parametrize("workers", [0, 1])
 def test_two_processes_train_as_one_does_with_the_same_global_batch(tmp_path, photos, workers):
     labels = made_up_labels(photos, tmp_path / "labels")
-    more = dict(config=CLASP, labels=labels, steps=8, default_hooks__logger__interval=1)
+    more = dict(config=CLASP, labels=labels, steps=8, default_hooks__logger__interval=1, model__weights__instance=1.0)
     run(tmp_path / "one", photos, train_dataloader__batch_size=4, **more)
     two = more | dict(train_dataloader__batch_size=2, train_dataloader__num_workers=workers)
     torchrun(_train, tmp_path / "two", photos, two)
@@ -108,7 +108,8 @@ def test_two_processes_stop_together_and_go_on(tmp_path, photos):
 
 def test_sharded_processes_train_as_one_does_and_keep_what_it_keeps(tmp_path, photos):
     labels = made_up_labels(photos, tmp_path / "labels")
-    more = dict(config=CLASP, labels=labels, steps=8, default_hooks__logger__interval=1)
+    # self-distillation at full weight: where gradients are small, Adam makes steps of the rounding of those that are 0 (of a key's bias)
+    more = dict(config=CLASP, labels=labels, steps=8, default_hooks__logger__interval=1, model__weights__instance=1.0)
     run(tmp_path / "one", photos, train_dataloader__batch_size=4, **more)
     torchrun(_train_in_halves, tmp_path / "two", photos, more | dict(train_dataloader__batch_size=2))
     assert_close(curve(tmp_path / "one"), curve(tmp_path / "two"))

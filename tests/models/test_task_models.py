@@ -153,7 +153,8 @@ def test_keypoint_cross_entropy_is_that_of_each_joint_alone(batch, joints, seed)
 
 def test_keypoint_scores_are_those_of_gaussians_of_height_one():
     codec = dict(type="UDPHeatmap", input_size=(32, 64), heatmap_size=(8, 16), sigma=1.0, blur_kernel_size=7)
-    head = SoftmaxHeatmapHead(8, 2, deconv_out_channels=(8, 8), deconv_kernel_sizes=(4, 4), decoder=codec)
+    loss = dict(type=KeypointCrossEntropy)
+    head = SoftmaxHeatmapHead(8, 2, deconv_out_channels=(8, 8), deconv_kernel_sizes=(4, 4), loss=loss, decoder=codec)
     target = head.decoder.encode(np.array([[[14.0, 30.0], [20.0, 10.0]]]))["heatmaps"]
     maps = torch.from_numpy(target).clamp_min(1e-9).log()[None]
     maps[0, 1] = 0  # may be anywhere
