@@ -1,4 +1,4 @@
-"""CLASP, nano, on SynthPed quick, and what its ablations change one thing of: about two minutes on 2 cores."""
+"""CLASP, nano, on SynthPed quick: about two minutes on 2 cores."""
 
 from mmengine.config import read_base
 

@@ -1,7 +1,7 @@
 """What pose transfers share: people of COCO's layout cut out by their boxes, heatmaps with unbiased data processing, mirrored test.
 
 Input 64 x 128 (mmpose gives width first) and heatmaps of a quarter of that, from two deconvolutions of a stride-16 map. They are learnt by
-cross-entropy over the pixels: few steps suffice, where the squared error of ViTPose, which is for the papers' scale, wants thousands.
+cross-entropy over the pixels, which gets further in few steps than the squared error of ViTPose; that is for the papers' scale.
 """
 
 from mmengine.config import read_base

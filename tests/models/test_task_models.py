@@ -166,6 +166,5 @@ def test_keypoint_scores_are_those_of_gaussians_of_height_one():
     found, lost = joints.keypoint_scores[0]
     assert found == pytest.approx(1, abs=0.1)
     assert lost < 0.1
-    assert joints.keypoints[0, 0] == pytest.approx(
-        (14 * 32 / 31, 30 * 64 / 63), abs=0.1
-    )  # decoded as a share of the size
+    # decoded as a share of the size
+    assert joints.keypoints[0, 0] == pytest.approx((14 * 32 / 31, 30 * 64 / 63), abs=0.1)
