@@ -2,7 +2,7 @@
 
 Choose on a validation universe, report on another one.
 
-Run: python benchmarks/dense_methods.py UNIVERSE [--teacher synthclip] [--images 800]
+Run: python benchmarks/dense_methods.py UNIVERSE [--teacher synthclip-vit] [--images 800]
 """
 
 import argparse
@@ -30,7 +30,7 @@ EXTRAS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("universe", type=Path)
-    parser.add_argument("--teacher", default="synthclip")
+    parser.add_argument("--teacher", default="synthclip-vit")
     parser.add_argument("--vocabulary", default="person")
     parser.add_argument("--images", type=int, default=800, help="evenly spaced images of the universe")
     parser.add_argument("--device", default="cpu")

@@ -20,8 +20,9 @@ import open_clip
 import torch
 
 from clasp_bench.data.images import list_images
+from clasp_bench.shipped import TEACHERS
 from clasp_bench.teacher import load_vocabulary
-from clasp_bench.teacher.clip import SYNTHCLIP, Teacher, fingerprint, load_teacher, native_precision
+from clasp_bench.teacher.clip import Teacher, fingerprint, load_teacher, native_precision
 from clasp_bench.teacher.labeller import Labeller, Settings
 from clasp_bench.teacher.labelling import BATCH, label_folder
 
@@ -29,8 +30,8 @@ TURNS = 3
 
 
 def teacher_of(name: str) -> Teacher:
-    """SynthCLIP, or an architecture with random weights."""
-    if name == "synthclip":
+    """A shipped teacher, or an architecture with random weights."""
+    if name in TEACHERS:
         return load_teacher(name)
     torch.manual_seed(0)
     model = open_clip.create_model(name).eval()
@@ -41,7 +42,7 @@ def teacher_of(name: str) -> Teacher:
 
 def bare_encoder(name: str, size: tuple[int, int]) -> torch.nn.Module:
     """open_clip's model for images of `size`."""
-    source = f"local-dir:{SYNTHCLIP}" if name == "synthclip" else name
+    source = f"local-dir:{TEACHERS[name]}" if name in TEACHERS else name
     return open_clip.create_model(source, force_image_size=size).eval()
 
 
@@ -71,7 +72,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     precision = native_precision("cpu")
     surgery = (
-        ("none" if arguments.teacher == "synthclip" else "naclip") if arguments.surgery == "auto" else arguments.surgery
+        ("none" if arguments.teacher in TEACHERS else "naclip") if arguments.surgery == "auto" else arguments.surgery
     )
     labeller = Labeller(teacher_of(arguments.teacher), load_vocabulary(), Settings(surgery, precision=precision))
     bare = bare_encoder(arguments.teacher, labeller.image_size)

@@ -8,7 +8,10 @@ def label(
     images: Annotated[Path, typer.Argument(help="Folder of photos; subfolders are searched.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the label store; an unfinished one is gone on with.")],
     teacher: Annotated[
-        str, typer.Option(help="synthclip, MODEL:TAG of open_clip (ViT-B-16:openai), or MODEL:FILE of weights.")
+        str,
+        typer.Option(
+            help="synthclip, synthclip-vit, MODEL:TAG of open_clip (ViT-B-16:openai), or MODEL:FILE of weights."
+        ),
     ] = "synthclip",
     download: Annotated[bool, typer.Option("--download", help="Fetch published weights that are not here.")] = False,
     vocabulary: Annotated[
@@ -18,7 +21,7 @@ def label(
         str,
         typer.Option(
             help="How patches are read: none, maskclip, clip-surgery, sclip, clearclip, naclip, sc-clip; "
-            "auto: none for synthclip, else naclip."
+            "auto: none for SynthCLIP, else naclip."
         ),
     ] = "auto",
     grid: Annotated[str, typer.Option(help="Rows x columns of patches that an image is resized to.")] = "16x8",
@@ -73,6 +76,7 @@ def label(
     line in quarantine.txt. Under torchrun, or wherever RANK and WORLD_SIZE are set, processes divide the shards among them.
     """
     from clasp_bench.data.images import list_images
+    from clasp_bench.shipped import TEACHERS
     from clasp_bench.teacher import load_vocabulary
     from clasp_bench.teacher.balance import balanced
     from clasp_bench.teacher.clip import chosen_device, load_teacher, native_precision
@@ -82,7 +86,7 @@ def label(
     device = chosen_device(device)
     words, loaded = load_vocabulary(vocabulary), load_teacher(teacher, own_device(device), download)
     settings = Settings(
-        surgery=("none" if teacher == "synthclip" else "naclip") if surgery == "auto" else surgery,
+        surgery=("none" if teacher in TEACHERS else "naclip") if surgery == "auto" else surgery,
         grid=_cells("grid", grid),
         precision=native_precision(device) if precision == "auto" else precision,
         flip=flip,

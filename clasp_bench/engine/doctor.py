@@ -11,7 +11,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
-import clasp_bench
+from clasp_bench import __version__
+from clasp_bench.shipped import TEACHER_WEIGHTS
 
 SETUP = "bash tools/install.sh"
 PACKAGES = (
@@ -59,7 +60,7 @@ def examine(roots: list[Path]) -> list[Finding]:
 
 def _python() -> Finding:
     inside = (3, 10) <= sys.version_info[:2] <= (3, 12)
-    found = f"{platform.python_version()}, clasp-bench {clasp_bench.__version__}"
+    found = f"{platform.python_version()}, clasp-bench {__version__}"
     return Finding("Python", found, inside, "PYTHON=python3.11 " + SETUP)
 
 
@@ -117,13 +118,13 @@ def _opencv() -> Finding:
 
 
 def _teacher() -> Finding:
-    weights = Path(clasp_bench.__file__).parent / "teacher" / "synthclip" / "open_clip_model.safetensors"
-    found = (
-        f"SynthCLIP, {weights.stat().st_size / 2**20:.1f} MB"
-        if weights.is_file()
-        else "SynthCLIP's weights are missing"
-    )
-    return Finding("teacher", found, weights.is_file(), "bash tools/train_synthclip.sh")
+    for name, weights in TEACHER_WEIGHTS.items():
+        if not weights.is_file():
+            return Finding(
+                "teacher", f"the weights of {name} are missing", False, f"bash tools/train_synthclip.sh {name}"
+            )
+    size = sum(weights.stat().st_size for weights in TEACHER_WEIGHTS.values()) / 2**20
+    return Finding("teacher", f"{' and '.join(TEACHER_WEIGHTS)}, {size:.1f} MB")
 
 
 def _chromium() -> Finding:

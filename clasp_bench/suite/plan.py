@@ -10,6 +10,7 @@ from pathlib import Path
 from clasp_bench import __version__
 from clasp_bench.errors import ConfigError
 from clasp_bench.files import digest, digest_file
+from clasp_bench.shipped import TEACHER_WEIGHTS
 from clasp_bench.suite.record import world_of
 from clasp_bench.suite.suitefile import RANDOM, SHIPPED, Fitting, Method, Suite, Task
 
@@ -102,7 +103,15 @@ class _Plan:
     def _label(self) -> Step:
         teacher = self.suite.teacher or "synthclip"
         arguments = ("label", self.photos, "--out", self.labels, "--teacher", teacher)
-        return Step("label", arguments, needs=self.rendered, outputs=("labels",), folder="labels")
+        weights = TEACHER_WEIGHTS.get(teacher) or Path(teacher.partition(":")[2])  # a tag is no file
+        return Step(
+            "label",
+            arguments,
+            needs=self.rendered,
+            inputs=(weights,) if weights.is_file() else (),
+            outputs=("labels",),
+            folder="labels",
+        )
 
     def _pretrain(self, name: str, method: Method) -> Step:
         folder, config, suite = f"pretrain/{name}", Path(self._beside(method.config)), self.suite

@@ -7,14 +7,14 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-import clasp_bench
 from clasp_bench.errors import ConfigError
+from clasp_bench.shipped import TEACHER_WEIGHTS
 
 RANDOM = "random"
 #: Words for weights in place of a file, and what `clasp-bench transfer` takes for them.
 SHIPPED = {
     RANDOM: RANDOM,
-    "synthclip": f"{Path(clasp_bench.__file__).parent}/teacher/synthclip/open_clip_model.safetensors",
+    "synthclip-vit": str(TEACHER_WEIGHTS["synthclip-vit"]),
 }
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]  # names become parts of paths
@@ -44,7 +44,7 @@ class Method(_Part):
     """Where a row of the table starts from: a pre-training ``config``, or ``weights`` that exist already; both relative to the suite file.
 
     Args:
-        weights: a file that `clasp-bench transfer --weights` takes, ``random``, or ``synthclip`` for the image tower of the shipped teacher.
+        weights: a file that `clasp-bench transfer --weights` takes, ``random``, or ``synthclip-vit`` for the image tower of that teacher.
         labels: the pre-training reads them.
         options: overrides of the pre-training's config, ``key.sub=value``.
         tasks: where the backbone is not the one of the tasks' configs.

@@ -19,8 +19,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from clasp_bench.errors import ConfigError, DataError
+from clasp_bench.shipped import TEACHER_WEIGHTS, TEACHERS
+from clasp_bench.teacher.synthclip import tower  # noqa: F401, timm knows SynthCLIP's tower from here on
 
-SYNTHCLIP = Path(__file__).parent / "synthclip"
 WEIGHTS = Path.home() / ".cache" / "clasp-bench" / "teachers"
 OPEN_CLIP_CACHE = Path.home() / ".cache" / "clip"
 TEXT_BATCH = 256
@@ -32,7 +33,7 @@ class Teacher:
     """A CLIP ready to encode.
 
     Attributes:
-        name: ``synthclip`` or ``MODEL:TAG`` or ``MODEL:file name``.
+        name: a key of `clasp_bench.shipped.TEACHERS`, or ``MODEL:TAG`` or ``MODEL:file name``.
         model: open_clip model in evaluation mode.
         mean, std: normalisation of RGB in [0, 1], 3 numbers each.
         fingerprint: SHA-256 of the weights (names, shapes and values); empty while they are still being trained.
@@ -47,7 +48,7 @@ class Teacher:
     @property
     def patch_size(self) -> tuple[int, int]:
         """Height and width of a patch in pixels."""
-        return tuple(self.model.visual.patch_size)
+        return tuple(getattr(self.model.visual, "trunk", self.model.visual).patch_size)
 
     def normalise(self, images: np.ndarray | Tensor) -> Tensor:
         """(B, H, W, 3) uint8 RGB to (B, 3, H, W) float32 on the model's device."""
@@ -76,7 +77,8 @@ def load_teacher(spec: str, device: str = "cpu", download: bool = False) -> Teac
     """Load a teacher.
 
     Args:
-        spec: ``synthclip``, or ``MODEL:TAG`` (for instance ``ViT-B-16:openai``), or ``MODEL:FILE`` with a safetensors or torch checkpoint.
+        spec: a key of `clasp_bench.shipped.TEACHERS`, or ``MODEL:TAG`` (for instance ``ViT-B-16:openai``), or ``MODEL:FILE`` with a safetensors or
+            torch checkpoint.
         device: torch device.
         download: fetch published weights that are not on this machine.
     Raises:
@@ -84,7 +86,7 @@ def load_teacher(spec: str, device: str = "cpu", download: bool = False) -> Teac
         DataError: the weights are not on this machine, broken, or of another model.
     """
     model_name, _, weights = spec.partition(":")
-    source, preprocess, kwargs = _shipped() if spec == "synthclip" else _find(model_name, weights, download)
+    source, preprocess, kwargs = _shipped(spec) if spec in TEACHERS else _find(model_name, weights, download)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -116,12 +118,12 @@ def fingerprint(model: torch.nn.Module) -> str:
     return sha.hexdigest()
 
 
-def _shipped() -> tuple[str, dict, dict]:
-    """SynthCLIP as open_clip's folder format: source, preprocessing, arguments of `create_model`."""
-    config, weights = SYNTHCLIP / "open_clip_config.json", SYNTHCLIP / "open_clip_model.safetensors"
+def _shipped(name: str) -> tuple[str, dict, dict]:
+    """A shipped teacher: source, preprocessing, arguments of `create_model`."""
+    config, weights = TEACHERS[name] / "open_clip_config.json", TEACHER_WEIGHTS[name]
     if not (config.exists() and weights.exists()):
         raise DataError(f"{weights}: SynthCLIP's weights are missing; make them with `tools/train_synthclip.sh`")
-    return f"local-dir:{SYNTHCLIP}", json.loads(config.read_text())["preprocess_cfg"], {}
+    return f"local-dir:{TEACHERS[name]}", json.loads(config.read_text())["preprocess_cfg"], {}
 
 
 def _find(model: str, weights: str, download: bool) -> tuple[str, dict, dict]:
@@ -129,8 +131,8 @@ def _find(model: str, weights: str, download: bool) -> tuple[str, dict, dict]:
     config = open_clip.get_model_config(model) if model in open_clip.list_models() else None
     if config is None or not weights:
         raise ConfigError(
-            f"teacher: {model + ':' * bool(weights) + weights!r} is not known; give `synthclip`, MODEL:TAG (ViT-B-16:openai) or MODEL:FILE, "
-            "with a MODEL of `python -c 'import open_clip; print(open_clip.list_models())'`"
+            f"teacher: {model + ':' * bool(weights) + weights!r} is not known; give `synthclip`, `synthclip-vit`, "
+            "MODEL:TAG (ViT-B-16:openai) or MODEL:FILE, with a MODEL of `python -c 'import open_clip; print(open_clip.list_models())'`"
         )
     if config["text_cfg"].get("hf_model_name") or config["text_cfg"].get("hf_tokenizer_name"):
         raise ConfigError(

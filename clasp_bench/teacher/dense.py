@@ -16,6 +16,7 @@ from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 from torch import Tensor
 
 from clasp_bench.errors import ConfigError
+from clasp_bench.teacher.synthclip.tower import ConvTower
 
 NACLIP_STD = 5.0  # patches
 OUTLIER_SHARE, OUTLIER_NEIGHBOURS = 0.05, 10  # SC-CLIP
@@ -154,6 +155,22 @@ SURGERY: dict[str, Callable[[Tail], Tensor] | None] = {
 }
 
 
+def patch_reader(visual: torch.nn.Module, surgery: str) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """What reads images (B, 3, height, width) into pooled (B, D) and patch features (B, h, w, D), as `DenseTower` does.
+
+    Raises:
+        ConfigError: see `DenseTower`; also a surgery of a tower without attention.
+    """
+    trunk = getattr(visual, "trunk", None)  # of open_clip's adapter to timm
+    if not isinstance(trunk, ConvTower):
+        return DenseTower(visual, surgery)
+    if surgery != "none":
+        raise ConfigError(
+            f"surgery: {surgery!r} is for ViTs, and this tower is convolutional; use 'none', or --teacher synthclip-vit"
+        )
+    return trunk.dense
+
+
 class DenseTower:
     """An open_clip ViT image tower that gives the pooled feature and the patch features of any input size in one pass."""
 
@@ -230,21 +247,29 @@ def _class_token(block: ResidualAttentionBlock, x: Tensor) -> Tensor:
     return first + block.ls_2(block.mlp(block.ln_2(first)))
 
 
-def slide(tower: DenseTower, image: Tensor, window: tuple[int, int], stride: tuple[int, int]) -> Tensor:
+def slide(
+    read: Callable[[Tensor], tuple[Tensor, Tensor]],
+    patch_size: tuple[int, int],
+    image: Tensor,
+    window: tuple[int, int],
+    stride: tuple[int, int],
+) -> Tensor:
     """Patch features (B, h, w, D) from overlapping windows, each normalised, averaged where they overlap.
 
     Args:
+        read: see `patch_reader`.
+        patch_size: height and width of its patches in pixels.
         image: (B, 3, height, width), normalised.
         window, stride: rows and columns of patches; the last windows are moved inwards to end at the border.
     """
-    height, width = tower.visual.patch_size
+    height, width = patch_size
     rows, columns = image.shape[2] // height, image.shape[3] // width
     total, times = None, image.new_zeros(rows, columns, 1)
     for top in _starts(rows, window[0], stride[0]):
         for left in _starts(columns, window[1], stride[1]):
             cells = slice(top, top + window[0]), slice(left, left + window[1])
             crop = image[..., top * height : cells[0].stop * height, left * width : cells[1].stop * width]
-            seen = F.normalize(tower(crop)[1].float(), dim=-1)
+            seen = F.normalize(read(crop)[1].float(), dim=-1)
             total = seen.new_zeros(len(image), rows, columns, seen.shape[-1]) if total is None else total
             total[:, cells[0], cells[1]] += seen
             times[cells] += 1

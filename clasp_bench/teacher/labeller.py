@@ -17,7 +17,7 @@ from torch import Tensor
 from clasp_bench.errors import BenchError, ConfigError
 from clasp_bench.files import digest, write_bytes
 from clasp_bench.teacher.clip import Teacher
-from clasp_bench.teacher.dense import DenseTower, pamr, slide
+from clasp_bench.teacher.dense import pamr, patch_reader, slide
 from clasp_bench.teacher.store import LabelRows
 from clasp_bench.teacher.vocabulary import Vocabulary
 
@@ -63,7 +63,7 @@ class Labeller:
         """
         _check(settings, vocabulary)
         self.teacher, self.vocabulary, self.settings = teacher, vocabulary, settings
-        self.tower = DenseTower(teacher.model.visual, settings.surgery)
+        self.read = patch_reader(teacher.model.visual, settings.surgery)
         self.scale = teacher.model.logit_scale.exp().item()
         self.device = teacher.model.logit_scale.device
         self.phrase_counts = [len(part.phrases) for part in vocabulary.parts.values()]
@@ -164,10 +164,11 @@ class Labeller:
 
     def _encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
-            pooled, patches = self.tower(x)
+            pooled, patches = self.read(x)
             if self.settings.window:
                 rows, columns = self.settings.window
-                patches = slide(self.tower, x, (rows, columns), (max(1, rows // 2), max(1, columns // 2)))
+                stride = max(1, rows // 2), max(1, columns // 2)
+                patches = slide(self.read, self.teacher.patch_size, x, (rows, columns), stride)
         return pooled.float(), patches.float()
 
     def _part_scores(self, patches: Tensor) -> Tensor:

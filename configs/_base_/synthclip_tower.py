@@ -1,4 +1,4 @@
-"""SynthCLIP's image tower as a backbone (clasp_bench/teacher/synthclip/open_clip_config.json), and the pixels it is used to."""
+"""The ViT tower of SynthCLIP as a backbone (clasp_bench/teacher/synthclip/vit/open_clip_config.json), and the pixels it is used to."""
 
 tower = dict(
     arch=dict(embed_dims=192, num_layers=4, num_heads=6, feedforward_channels=768),

@@ -20,12 +20,12 @@ from clasp_bench.engine.contract.architecture import possible_grids
 from clasp_bench.engine.export import export
 from clasp_bench.errors import ContractError
 from clasp_bench.models import CLASPViT
+from clasp_bench.shipped import TEACHER_WEIGHTS
 from clasp_bench.suite.record import Weights
-from tests.conftest import ROOT
 from tests.engine import foreign
 from tests.engine.foreign import SWIN_SIZE, SWINS, VIT_SIZE, VITS, from_mae, from_open_clip, from_solider, ours
 
-SYNTHCLIP = ROOT / "clasp_bench/teacher/synthclip/open_clip_model.safetensors"
+SYNTHCLIP = TEACHER_WEIGHTS["synthclip-vit"]
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,9 @@ import pytest
 import yaml
 
 from clasp_bench.errors import ConfigError
+from clasp_bench.shipped import TEACHER_WEIGHTS
 from clasp_bench.suite.plan import Run, config_files, fingerprints, plan
 from clasp_bench.suite.suitefile import SHIPPED, read_suite
-from clasp_bench.teacher.clip import SYNTHCLIP
 from tests.conftest import ROOT
 
 SUITE = {
@@ -127,6 +127,18 @@ def test_other_labels_in_the_place_of_the_former_ones_touch_what_reads_them(conf
     assert changed(before, after) == {"pretrain-long", "transfer-long-reid-0", "report"}
 
 
+@pytest.mark.parametrize("teacher", [None, "ViT-B-16:{}/clip.safetensors"], ids=["shipped", "file"])
+def test_another_teacher_in_the_place_of_the_former_one_labels_anew(configs, tmp_path, monkeypatch, teacher):
+    weights = tmp_path / "clip.safetensors"
+    monkeypatch.setitem(TEACHER_WEIGHTS, "synthclip", weights)
+    more = {"teacher": teacher.format(tmp_path)} if teacher else {}
+    weights.write_bytes(b"one")
+    before = fingerprints(steps_of(configs, **more))
+    weights.write_bytes(b"another")
+    after = changed(before, steps_of(configs, **more))
+    assert {"label", "pretrain-CLASP", "transfer-CLASP-reid-0"} <= after and "pretrain-MAE" not in after
+
+
 def test_labels_are_made_only_where_a_method_reads_them(configs):
     assert "label" not in [step.name for step in steps_of(configs, methods={"random": {}})]
 
@@ -136,7 +148,7 @@ def test_weights_that_exist_are_transferred_without_a_pretraining(configs):
     methods = {
         "MAE": {"weights": "../mae.pth"},
         "SynthCLIP": {
-            "weights": "synthclip",
+            "weights": "synthclip-vit",
             "tasks": {"attribute": {"config": "../pretrain/mae.py", "options": ["b=2"]}},
         },
         "random-wide": {"weights": "random", "tasks": {"reid": {"options": ["model.backbone.arch=tiny"]}}},
@@ -150,14 +162,14 @@ def test_weights_that_exist_are_transferred_without_a_pretraining(configs):
     )
     assert mae.needs == ("synth",) and configs / "mae.pth" in mae.inputs
     tower = " ".join(steps["transfer-SynthCLIP-attribute-0"].arguments)
-    assert f"--weights {SHIPPED['synthclip']}" in tower and tower.endswith("--option a=1 --option b=2")
+    assert f"--weights {SHIPPED['synthclip-vit']}" in tower and tower.endswith("--option a=1 --option b=2")
     assert f"--config {configs}/pretrain/mae.py" in tower and "transfer/attribute.py" not in tower
     wide = " ".join(steps["transfer-random-wide-reid-0"].arguments)
     assert "--weights random" in wide and "--method random-wide" in wide and wide.endswith("model.backbone.arch=tiny")
 
 
 def test_the_shipped_weights_are_the_teachers():
-    assert Path(SHIPPED["synthclip"]) == SYNTHCLIP / "open_clip_model.safetensors"
+    assert Path(SHIPPED["synthclip-vit"]) == TEACHER_WEIGHTS["synthclip-vit"]
 
 
 def test_other_weights_in_the_place_of_the_former_ones_touch_their_row(configs):

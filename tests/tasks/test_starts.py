@@ -9,12 +9,12 @@ from clasp_bench.cli import app
 from clasp_bench.engine.contract import read_header
 from clasp_bench.errors import ContractError
 from clasp_bench.report.tables import world_tables
+from clasp_bench.shipped import TEACHER_WEIGHTS
 from clasp_bench.tasks.run import CONFIGS, prepare, record, run
-from tests.conftest import ROOT
 
 from .conftest import OPTIONS
 
-SYNTHCLIP = ROOT / "clasp_bench/teacher/synthclip/open_clip_model.safetensors"
+SYNTHCLIP = TEACHER_WEIGHTS["synthclip-vit"]
 TOWER = CONFIGS / "reid/reid_synthclip-tower_synthped-quick.py"
 pytestmark = pytest.mark.usefixtures("one_thread")
 

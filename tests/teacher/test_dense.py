@@ -131,7 +131,7 @@ def test_sc_clip_averages_over_patches_alike_halfway(clip_model):
 def test_one_window_of_the_whole_image_is_the_image(clip_model, image):
     tower = DenseTower(clip_model.visual, "naclip")
     whole = F.normalize(tower(image)[1], dim=-1)
-    assert torch.allclose(slide(tower, image, GRID, (2, 2)), whole, atol=1e-6)
+    assert torch.allclose(slide(tower, (16, 16), image, GRID, (2, 2)), whole, atol=1e-6)
 
 
 @torch.no_grad()
@@ -141,7 +141,7 @@ def test_windows_cover_every_patch_and_are_averaged(clip_model):
     left, middle, right = (
         F.normalize(tower(wide[..., start * 16 : start * 16 + 64])[1], dim=-1) for start in (0, 2, 3)
     )
-    found = slide(tower, wide, (4, 4), (2, 2))
+    found = slide(tower, (16, 16), wide, (4, 4), (2, 2))
     assert torch.allclose(found[:, :, 0], left[:, :, 0], atol=1e-6)
     assert torch.allclose(found[:, :, 2], (left[:, :, 2] + middle[:, :, 0]) / 2, atol=1e-6)
     assert torch.allclose(found[:, :, 3], (left[:, :, 3] + middle[:, :, 1] + right[:, :, 0]) / 3, atol=1e-6)

@@ -49,22 +49,24 @@ class Recipe:
     """How SynthCLIP is trained; noise is the share of words, facts or phrases it befalls.
 
     Attributes:
+        teacher: key of `clasp_bench.shipped.TEACHERS`: whose towers are trained.
         shake: of the annotator's hand, see `point`.
         peak_lr, matrix_lr: highest learning rate of AdamW and of Muon.
         steps: In all; the first `paraphrase_steps` are the text tower's alone.
-        seen: Share of patches that the image tower sees, up to the share `whole_from` of the steps; then it sees all.
+        seen: Share of patches that a ViT sees, up to the share `whole_from` of the steps; then it sees all.
     """
 
-    steps: int = 8000
+    teacher: str = "synthclip"
+    steps: int = 2400
     paraphrase_steps: int = 200
-    batch: int = 256
+    batch: int = 128
     regions: int = 4
     seen: float = 0.5
-    whole_from: float = 0.75
+    whole_from: float = 0.0
     phrase_weight: float = 4.0
     contrary_weight: float = 8.0
     region_contrary_weight: float = 4.0
-    peak_lr: float = 1.5e-3
+    peak_lr: float = 2e-3
     matrix_lr: float = 6e-3
     warmup: int = 100
     weight_decay: float = 0.05

@@ -20,13 +20,14 @@ import argparse
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import open_clip
 import torch
 import torch.nn.functional as F
-from open_clip.transformer import text_global_pool
+from open_clip.transformer import VisionTransformer, text_global_pool
 from safetensors.torch import save_file
 from timm.layers import build_sincos2d_pos_embed
 from torch import Tensor
@@ -34,7 +35,8 @@ from torch.utils.data import DataLoader
 
 from clasp_bench.files import atomic_path
 from clasp_bench.progress import meter
-from clasp_bench.teacher.clip import SYNTHCLIP, Teacher, chosen_device, native_precision
+from clasp_bench.shipped import TEACHERS
+from clasp_bench.teacher.clip import Teacher, chosen_device, native_precision
 from clasp_bench.teacher.dense import DenseTower
 from clasp_bench.teacher.evaluate import Judgement, Scene, judge, read_scenes, truth_of
 from clasp_bench.teacher.labeller import Labeller, Settings
@@ -45,7 +47,11 @@ from clasp_bench.teacher.synthclip.muon import StackedMuon
 from clasp_bench.teacher.synthclip.phrases import EXISTS, FACT_PHRASES
 from clasp_bench.teacher.vocabulary import load_vocabulary
 
-SHOW_EVERY, SAVE_EVERY, EXAMINE_EVERY = 10, 250, 1000  # steps
+RECIPES = {
+    "synthclip": Recipe(),
+    "synthclip-vit": Recipe(teacher="synthclip-vit", steps=8000, batch=256, whole_from=0.75, peak_lr=1.5e-3),
+}
+SHOW_EVERY, SAVE_EVERY, EXAMINE_EVERY = 10, 250, 500  # steps
 
 # (F, F): 1 where two facts share a wording, as a coat in a region and of an image do
 SAME_FACT = torch.tensor(
@@ -115,15 +121,17 @@ class Training:
         torch.manual_seed(recipe.seed)
         self.recipe, self.step = recipe, 0
         self.device, self.precision = torch.device(device), native_precision(device)
-        config = json.loads((SYNTHCLIP / "open_clip_config.json").read_text())
+        config = json.loads((TEACHERS[recipe.teacher] / "open_clip_config.json").read_text())
         self.model = open_clip.CLIP(**config["model_cfg"])
-        positions = self.model.visual.positional_embedding.data
-        positions[1:] = build_sincos2d_pos_embed(list(GRID), positions.shape[1], temperature=100.0)
+        visual = self.model.visual
+        self.vit = DenseTower(visual, "none") if isinstance(visual, VisionTransformer) else None
+        if self.vit:
+            positions = visual.positional_embedding.data
+            positions[1:] = build_sincos2d_pos_embed(list(GRID), positions.shape[1], temperature=100.0)
         self.model.to(self.device)
         self.exists = torch.from_numpy(EXISTS).to(self.device)
         mean, std = (config["preprocess_cfg"][key] for key in ("mean", "std"))
-        self.teacher = Teacher("synthclip", self.model, mean, std, fingerprint="")
-        self.tower = DenseTower(self.model.visual, "none")
+        self.teacher = Teacher(recipe.teacher, self.model, mean, std, fingerprint="")
         matrices = [p for name, p in self.model.named_parameters() if "resblocks" in name and p.ndim == 2]
         others = [p for name, p in self.model.named_parameters() if "resblocks" not in name and p.ndim >= 2]
         vectors = [p for p in self.model.parameters() if p.ndim < 2]
@@ -183,11 +191,13 @@ class Training:
         )
 
     def _encode(self, images: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of normalised images (B, D) and of their kept patches (B, n, D)."""
+        """Features of normalised images (B, D) and of their kept patches (B, n, D); a ViT sees no others."""
         visual = self.model.visual
-        tokens, _ = self.tower.embed(images)
-        seen = tokens[:, 1:].gather(1, kept[..., None].expand(-1, -1, tokens.shape[-1]))
-        tokens = visual.transformer(visual.ln_pre(torch.cat([tokens[:, :1], seen], dim=1)))
+        if not self.vit:
+            pooled, patches = visual.trunk.dense(images)
+            return pooled, _at(kept, patches.flatten(1, 2))
+        tokens, _ = self.vit.embed(images)
+        tokens = visual.transformer(visual.ln_pre(torch.cat([tokens[:, :1], _at(kept, tokens[:, 1:])], dim=1)))
         return visual._pool(tokens)[0] @ visual.proj, visual.ln_post(tokens[:, 1:]) @ visual.proj
 
     def _warmth(self) -> float:
@@ -215,7 +225,14 @@ class Training:
     def export(self, path: Path) -> None:
         """Write the weights as open_clip reads them, in half precision."""
         with atomic_path(path) as temporary:
-            save_file({key: value.half().contiguous() for key, value in self.model.state_dict().items()}, temporary)
+            state = self.model.state_dict().items()
+            halves = {key: value.half() if value.is_floating_point() else value for key, value in state}
+            save_file({key: value.contiguous() for key, value in halves.items()}, temporary)
+
+
+def _at(kept: Tensor, patches: Tensor) -> Tensor:
+    """Those of patches (B, N, C) that are kept, (B, n) to (B, n, C)."""
+    return patches.gather(1, kept[..., None].expand(-1, -1, patches.shape[-1]))
 
 
 def examine(training: Training, album: Album, scenes: list[Scene]) -> Judgement:
@@ -274,10 +291,14 @@ def main() -> None:
     parser.add_argument("universes", type=Path, nargs="+", help="SynthPed universes to learn from")
     parser.add_argument("--validation", type=Path, required=True, help="another universe, to watch progress on")
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the weights")
-    parser.add_argument("--steps", type=int, default=Recipe.steps)
+    parser.add_argument(
+        "--teacher", choices=sorted(RECIPES), default=Recipe.teacher, help="which tower sees the images"
+    )
+    parser.add_argument("--steps", type=int, help="in place of the recipe's")
     parser.add_argument("--workers", type=int, default=min(5, os.cpu_count()), help="processes that read and draw")
     arguments = parser.parse_args()
-    recipe = Recipe(steps=arguments.steps)
+    recipe = RECIPES[arguments.teacher]
+    recipe = replace(recipe, steps=arguments.steps or recipe.steps)
     train(arguments.universes, arguments.validation, arguments.out, recipe, arguments.workers)
 
 
