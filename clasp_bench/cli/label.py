@@ -51,7 +51,7 @@ def label(
     device: Annotated[
         str, typer.Option(help="Torch device, for instance cuda; auto: a GPU where there is one.")
     ] = "auto",
-    workers: Annotated[int, typer.Option(min=1, help="Threads that decode.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that decode and label, a batch each.")] = 2,
     ray: Annotated[
         str | None, typer.Option(help="Label over a Ray cluster: its address, auto, or local for one on this machine.")
     ] = None,

@@ -1,4 +1,5 @@
-"""Listing and decoding photos. JPEG goes through libjpeg-turbo where simplejpeg is installed, the rest through Pillow.
+"""Listing and decoding photos. JPEG goes through libjpeg-turbo where simplejpeg is installed, the rest through Pillow; OpenCV resizes, a dozen
+times as fast as Pillow does.
 
 A photo is turned upright as its EXIF orientation says: phones write the sensor's pixels and how the phone was held. Boxes, joints and masks are
 therefore in pixels of the upright photo. OpenMMLab's loaders, through which annotated photos of pose, parsing and detection come, turn it too
@@ -10,6 +11,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -108,11 +110,12 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize (H, W, 3) uint8 to `size` = (height, width), antialiased, without keeping its aspect ratio."""
-    if pixels.shape[:2] == tuple(size):
+    """Resize (H, W, 3) uint8 to `size` = (height, width), without keeping its aspect ratio: means over areas where it shrinks, linear where not."""
+    (height, width), (rows, columns) = size, pixels.shape[:2]
+    if (rows, columns) == (height, width):
         return pixels
-    resized = Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return np.array(resized)
+    shrunk = cv2.resize(pixels, (min(width, columns), min(height, rows)), interpolation=cv2.INTER_AREA)
+    return cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def read_rgb(path: str | Path) -> np.ndarray:

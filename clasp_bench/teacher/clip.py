@@ -53,7 +53,7 @@ class Teacher:
     def normalise(self, images: np.ndarray | Tensor) -> Tensor:
         """(B, H, W, 3) uint8 RGB to (B, 3, H, W) float32 on the model's device."""
         device = next(self.model.parameters()).device
-        x = torch.as_tensor(images, device=device).permute(0, 3, 1, 2).contiguous().float()
+        x = torch.as_tensor(images, device=device).permute(0, 3, 1, 2).float()
         factor, offset = _normalisation(tuple(self.mean), tuple(self.std), device)
         return x.mul_(factor).sub_(offset)
 

@@ -168,7 +168,7 @@ def patch_reader(visual: torch.nn.Module, surgery: str) -> Callable[[Tensor], tu
         raise ConfigError(
             f"surgery: {surgery!r} is for ViTs, and this tower is convolutional; use 'none', or --teacher synthclip-vit"
         )
-    return trunk.dense
+    return trunk.folded().dense
 
 
 class DenseTower:

@@ -1,15 +1,20 @@
-"""A folder of images into a label store: decoding ahead in threads, encoding here, writing behind in a thread; by one process or several.
+"""A folder of images into a label store: batches are decoded and labelled in threads, shards written behind; by one process or several.
 
 Shards are dealt to ranks in turn; ranks share nothing but the store's folder. A shard's bytes depend on its images alone, so it does not
 matter who makes it, and one made twice is the same twice.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+import torch
 
 from clasp_bench.data.images import list_images, read_resized
 from clasp_bench.errors import UnreadableImage
@@ -18,8 +23,8 @@ from clasp_bench.teacher.labeller import Labeller
 from clasp_bench.teacher.store import LabelRows, LabelStore, StoreWriter
 
 BATCH = 64  # fixed, and the last batch is padded: labels do not depend on how many images there are
-BATCHES_AHEAD = 4
-CHUNK = 16  # images one thread decodes in a row
+
+Item, Done = TypeVar("Item"), TypeVar("Done")
 
 
 def label_folder(
@@ -30,7 +35,7 @@ def label_folder(
     An image that cannot be read gets a row marked invalid and a line in ``quarantine.txt``.
 
     Args:
-        workers: threads that decode.
+        workers: threads that decode and label.
         rank, ranks: this process makes every `ranks`-th shard from `rank` on; whichever process is last finishes the store.
     Returns:
         The store, or None where other processes have not made all of theirs yet.
@@ -56,32 +61,37 @@ def label_shards(
     workers: int,
     progress: Meter,
 ) -> None:
-    """Label the images of some shards and write them."""
+    """Label the images of some shards and write them; `workers` threads decode and label a batch each and share the processors evenly."""
+
+    def label(rows: range) -> tuple[LabelRows, dict[str, str]]:
+        images, faults = _read([root / writer.names[row] for row in rows], labeller.image_size)
+        readable = np.array([number not in faults for number in range(len(rows))])
+        unread = {writer.names[rows[number]]: why.replace(f"{root}/", "") for number, why in faults.items()}
+        return _blank(labeller.label(images), readable), unread
+
     batches = [(shard, rows) for shard in shards for rows in _cut(writer.rows(shard))]
-    files = ([root / writer.names[row] for row in rows] for _, rows in batches)
-    with ThreadPoolExecutor(workers) as decoders, ThreadPoolExecutor(1) as scribe:
-        labelled, quarantined, written = [], {}, []
-        for number, (images, faults) in enumerate(_decode_ahead(decoders, files, labeller.image_size)):
-            shard, rows = batches[number]
-            readable = np.array([row not in faults for row in range(len(rows))])
-            labelled.append(_blank(labeller.label(images), readable))
-            quarantined |= {writer.names[rows[row]]: why.replace(f"{root}/", "") for row, why in faults.items()}
-            if number + 1 == len(batches) or batches[number + 1][0] != shard:
-                if written:
-                    written.pop().result()
-                written.append(scribe.submit(writer.write, shard, _concatenate(labelled), quarantined))
-                labelled, quarantined = [], {}
-            progress.advance(len(rows))
-        for last in written:
-            last.result()
+    with _shared_out(workers), ThreadPoolExecutor(workers) as pool, ThreadPoolExecutor(1) as scribe:
+        done = _ahead(pool, label, (rows for _, rows in batches), 2 * workers)
+        written: Future | None = None
+        for shard, of_shard in groupby(zip(batches, done, strict=True), key=lambda pair: pair[0][0]):
+            labelled, quarantined = [], {}
+            for (_, rows), (labels, unread) in of_shard:
+                labelled.append(labels)
+                quarantined |= unread
+                progress.advance(len(rows))
+            if written:
+                written.result()
+            written = scribe.submit(writer.write, shard, _concatenate(labelled), quarantined)
+        if written:
+            written.result()
 
 
 def read_batches(files: Sequence[Path], size: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Images in batches of `BATCH`, the last one padded: pixels (BATCH, *size, 3) uint8 and which rows hold an image, (BATCH,) bool."""
-    with ThreadPoolExecutor(1) as decoders:
-        batches = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
-        for batch, (images, faults) in zip(batches, _decode_ahead(decoders, batches, size), strict=True):
-            yield images, np.array([row < len(batch) and row not in faults for row in range(BATCH)])
+    for start in range(0, len(files), BATCH):
+        batch = files[start : start + BATCH]
+        images, faults = _read(batch, size)
+        yield images, np.array([row < len(batch) and row not in faults for row in range(BATCH)])
 
 
 def rank_and_ranks() -> tuple[int, int]:
@@ -99,34 +109,37 @@ def _cut(rows: range) -> list[range]:
     return [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
 
 
-def _decode_ahead(
-    pool: ThreadPoolExecutor, batches: Iterable[Sequence[Path]], size: tuple[int, int]
-) -> Iterator[tuple[np.ndarray, dict[int, str]]]:
-    """Decoded batches in order, some begun ahead of need: pixels (BATCH, *size, 3) uint8, zeros where there is no image, and what is
-    wrong with those that cannot be read, by row."""
-
-    def read(files: Sequence[Path], first: int, into: np.ndarray) -> dict[int, str]:
-        faults = {}
-        for row, file in enumerate(files, first):
-            try:
-                into[row] = read_resized(file, size)
-            except UnreadableImage as error:
-                faults[row] = str(error)
-        return faults
-
-    waiting: list[tuple[np.ndarray, list[Future]]] = []
-    for batch in batches:
-        images = np.zeros((BATCH, *size, 3), np.uint8)
-        chunks = range(0, len(batch), CHUNK)
-        waiting.append((images, [pool.submit(read, batch[start : start + CHUNK], start, images) for start in chunks]))
-        if len(waiting) > BATCHES_AHEAD:
-            yield _collect(*waiting.pop(0))
-    for entry in waiting:
-        yield _collect(*entry)
+def _read(files: Sequence[Path], size: tuple[int, int]) -> tuple[np.ndarray, dict[int, str]]:
+    """A batch: pixels (BATCH, *size, 3) uint8, zeros where there is no image, and what is wrong with those that cannot be read, by row."""
+    images, faults = np.zeros((BATCH, *size, 3), np.uint8), {}
+    for row, file in enumerate(files):
+        try:
+            images[row] = read_resized(file, size)
+        except UnreadableImage as error:
+            faults[row] = str(error)
+    return images, faults
 
 
-def _collect(images: np.ndarray, chunks: list[Future]) -> tuple[np.ndarray, dict[int, str]]:
-    return images, {row: why for chunk in chunks for row, why in chunk.result().items()}
+def _ahead(pool: ThreadPoolExecutor, work: Callable[[Item], Done], items: Iterable[Item], count: int) -> Iterator[Done]:
+    """What `work` makes of each item, in order; `count` items are begun ahead of need."""
+    begun: deque[Future] = deque()
+    for item in items:
+        begun.append(pool.submit(work, item))
+        if len(begun) > count:
+            yield begun.popleft().result()
+    while begun:
+        yield begun.popleft().result()
+
+
+@contextmanager
+def _shared_out(workers: int) -> Iterator[None]:
+    """Each of several threads computes with its share of the processors that torch has."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads // workers))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _blank(labels: LabelRows, readable: np.ndarray) -> LabelRows:

@@ -84,7 +84,7 @@ def test_changed_images_are_a_mismatch(photos, tmp_path):
 def test_another_reading_does_not_go_on_with_a_store(photos, tmp_path):
     run(photos, "--out", tmp_path / "labels")
     with pytest.raises(BenchError, match="was begun with another settings"):
-        run(photos, "--out", tmp_path / "labels", "--surgery", "maskclip")
+        run(photos, "--out", tmp_path / "labels", "--person-prior")
 
 
 def test_dry_run_says_what_would_happen_and_writes_nothing(photos, tmp_path):

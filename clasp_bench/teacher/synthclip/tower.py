@@ -4,10 +4,13 @@ Photos of people are upright, so what is seen in a row tells what it is. A ViT l
 own weights in the image feature.
 """
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from timm.models import register_model
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 GRID = (16, 8)  # rows and columns of patches at the size it is trained at
 WIDTHS = (24, 48, 96, 192)  # at a half, a quarter, an eighth and a sixteenth of the photo's size
@@ -50,6 +53,14 @@ class ConvTower(nn.Module):
         context = F.interpolate(self.context_head(coarse), size=x.shape[2:], mode="bilinear", align_corners=False)
         patches = self.patch_head(fine) + context
         return self.image_head(self.rows(coarse).flatten(1)), patches.permute(0, 2, 3, 1)
+
+    def folded(self) -> "ConvTower":
+        """A copy for evaluation, in which batch normalisation is part of the convolutions: the same features in less time."""
+        tower = copy.deepcopy(self).eval()
+        for layer in tower.modules():
+            if isinstance(layer, nn.Sequential) and len(layer) > 1 and isinstance(layer[1], nn.BatchNorm2d):
+                layer[0], layer[1] = fuse_conv_bn_eval(layer[0], layer[1]), nn.Identity()
+        return tower
 
     def _position(self, grid: tuple[int, int]) -> Tensor:
         if grid == GRID:
