@@ -1,4 +1,4 @@
-"""Every way to read patches from a teacher, judged on one universe: a Markdown table.
+"""Every way to read patches from a teacher, judged on one universe: a Markdown table. A tower without attention has but one, and the extras.
 
 Choose on a validation universe, report on another one.
 
@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from open_clip.transformer import VisionTransformer
 
 from clasp_bench.data.images import read_resized
 from clasp_bench.teacher import load_vocabulary
@@ -47,7 +48,8 @@ def main() -> None:
     print(f"| reading | part mIoU | {' | '.join(words.parts)} | calibration error |")
     print(f"| --- {'| ---: ' * (len(words.parts) + 2)}|")
     best = ("none", -1.0)
-    for surgery in SURGERY:
+    has_attention = isinstance(teacher.model.visual, VisionTransformer)
+    for surgery in SURGERY if has_attention else ("none",):
         score = row(surgery, plain.with_settings(surgery=surgery), pixels, truth)
         best = max(best, (surgery, score), key=lambda found: found[1])
     for name, changed in EXTRAS.items():

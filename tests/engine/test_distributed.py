@@ -81,10 +81,17 @@ def assert_alike(one, other) -> None:
     torch.testing.assert_close(one, other, rtol=1e-3, atol=2e-4)
 
 
+def without_key_biases(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What is added to every key changes no attention: the gradient of such a bias is rounding, of which Adam makes steps."""
+    fused = {name: value.chunk(3) for name, value in state.items() if name.endswith("qkv.bias")}
+    assert fused
+    return dict(state) | {name: torch.cat([query, value]) for name, (query, _, value) in fused.items()}
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_two_processes_train_as_one_does_with_the_same_global_batch(tmp_path, photos, workers):
     labels = made_up_labels(photos, tmp_path / "labels")
-    more = dict(config=CLASP, labels=labels, steps=8, default_hooks__logger__interval=1, model__weights__instance=1.0)
+    more = dict(config=CLASP, labels=labels, steps=8, default_hooks__logger__interval=1)
     run(tmp_path / "one", photos, train_dataloader__batch_size=4, **more)
     two = more | dict(train_dataloader__batch_size=2, train_dataloader__num_workers=workers)
     torchrun(_train, tmp_path / "two", photos, two)
@@ -108,15 +115,14 @@ def test_two_processes_stop_together_and_go_on(tmp_path, photos):
 
 def test_sharded_processes_train_as_one_does_and_keep_what_it_keeps(tmp_path, photos):
     labels = made_up_labels(photos, tmp_path / "labels")
-    # self-distillation at full weight: where gradients are small, Adam makes steps of the rounding of those that are 0 (of a key's bias)
-    more = dict(config=CLASP, labels=labels, steps=8, default_hooks__logger__interval=1, model__weights__instance=1.0)
+    more = dict(config=CLASP, labels=labels, steps=8, default_hooks__logger__interval=1)
     run(tmp_path / "one", photos, train_dataloader__batch_size=4, **more)
     torchrun(_train_in_halves, tmp_path / "two", photos, more | dict(train_dataloader__batch_size=2))
     assert_close(curve(tmp_path / "one"), curve(tmp_path / "two"))
     assert read_header(tmp_path / "two" / "backbone.safetensors")["method"] == "CLASP"
-    assert_alike(weights(tmp_path / "one"), weights(tmp_path / "two"))
+    assert_alike(*(without_key_biases(weights(tmp_path / run)) for run in ("one", "two")))
     kept = [torch.load(tmp_path / run / "iter_8.pth", weights_only=False) for run in ("one", "two")]
-    assert_alike(*(dict(each["state_dict"]) for each in kept))
+    assert_alike(*(without_key_biases(each["state_dict"]) for each in kept))
     assert_alike(*(each["optimizer"]["state"] for each in kept))
 
 
