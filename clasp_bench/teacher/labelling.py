@@ -121,14 +121,18 @@ def _read(files: Sequence[Path], size: tuple[int, int]) -> tuple[np.ndarray, dic
 
 
 def _ahead(pool: ThreadPoolExecutor, work: Callable[[Item], Done], items: Iterable[Item], count: int) -> Iterator[Done]:
-    """What `work` makes of each item, in order; `count` items are begun ahead of need."""
+    """What `work` makes of each item, in order; `count` items wait ahead of need, and are let go when one fails or the run is stopped."""
     begun: deque[Future] = deque()
-    for item in items:
-        begun.append(pool.submit(work, item))
-        if len(begun) > count:
+    try:
+        for item in items:
+            begun.append(pool.submit(work, item))
+            if len(begun) > count:
+                yield begun.popleft().result()
+        while begun:
             yield begun.popleft().result()
-    while begun:
-        yield begun.popleft().result()
+    finally:
+        for future in begun:
+            future.cancel()
 
 
 @contextmanager

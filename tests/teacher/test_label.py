@@ -1,7 +1,11 @@
 """`clasp-bench label`, from photos to a store, with the shipped SynthCLIP."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -12,7 +16,7 @@ from clasp_bench.shipped import TEACHER_WEIGHTS
 from clasp_bench.teacher import LabelStore, load_vocabulary
 from clasp_bench.teacher.clip import load_teacher
 from clasp_bench.teacher.labeller import Labeller, Settings
-from clasp_bench.teacher.labelling import label_folder
+from clasp_bench.teacher.labelling import _ahead, label_folder
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +76,28 @@ def test_labels_of_a_photo_do_not_depend_on_its_company(photos, tmp_path, labell
     rows = [list(whole.names).index(name) for name in alone.names]
     for field, values in vars(alone.take(range(2))).items():
         assert np.array_equal(values, getattr(whole.take(rows), field)), field
+
+
+def test_batches_that_wait_are_let_go_when_one_fails():
+    gate, begun = Event(), []
+
+    def work(number):
+        begun.append(number)
+        if number == 0:
+            raise RuntimeError("out of memory")
+        gate.wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(RuntimeError, match="out of memory"):
+            list(_ahead(pool, work, range(9), count=4))
+        gate.set()
+    assert begun in ([0], [0, 1])
+
+
+def test_labelling_leaves_the_number_of_threads_as_it_was(photos, tmp_path, labeller):
+    torch.set_num_threads(2)
+    label_folder(photos, tmp_path / "labels", labeller, workers=2)
+    assert torch.get_num_threads() == 2
 
 
 def test_changed_images_are_a_mismatch(photos, tmp_path):
