@@ -26,7 +26,7 @@ from clasp_bench.teacher.clip import Teacher, fingerprint, load_teacher, native_
 from clasp_bench.teacher.labeller import Labeller, Settings
 from clasp_bench.teacher.labelling import BATCH, label_folder
 
-TURNS = 7
+TURNS = 5
 
 
 def teacher_of(name: str) -> Teacher:
