@@ -22,7 +22,7 @@ import torch
 from clasp_bench.data.images import list_images
 from clasp_bench.shipped import TEACHERS
 from clasp_bench.teacher import load_vocabulary
-from clasp_bench.teacher.clip import Teacher, fingerprint, load_teacher, native_precision
+from clasp_bench.teacher.clip import Teacher, default_surgery, fingerprint, load_teacher, native_precision
 from clasp_bench.teacher.labeller import Labeller, Settings
 from clasp_bench.teacher.labelling import BATCH, label_folder
 
@@ -71,9 +71,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     precision = native_precision("cpu")
-    surgery = (
-        ("none" if arguments.teacher in TEACHERS else "naclip") if arguments.surgery == "auto" else arguments.surgery
-    )
+    surgery = default_surgery(arguments.teacher) if arguments.surgery == "auto" else arguments.surgery
     labeller = Labeller(teacher_of(arguments.teacher), load_vocabulary(), Settings(surgery, precision=precision))
     bare = bare_encoder(arguments.teacher, labeller.image_size)
     batch = torch.randn(BATCH, 3, *labeller.image_size)

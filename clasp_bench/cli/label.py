@@ -76,17 +76,16 @@ def label(
     line in quarantine.txt. Under torchrun, or wherever RANK and WORLD_SIZE are set, processes divide the shards among them.
     """
     from clasp_bench.data.images import list_images
-    from clasp_bench.shipped import TEACHERS
     from clasp_bench.teacher import load_vocabulary
     from clasp_bench.teacher.balance import balanced
-    from clasp_bench.teacher.clip import chosen_device, load_teacher, native_precision
+    from clasp_bench.teacher.clip import chosen_device, default_surgery, load_teacher, native_precision
     from clasp_bench.teacher.labeller import Labeller, Settings
     from clasp_bench.teacher.labelling import label_folder, own_device, rank_and_ranks
 
     device = chosen_device(device)
     words, loaded = load_vocabulary(vocabulary), load_teacher(teacher, own_device(device), download)
     settings = Settings(
-        surgery=("none" if teacher in TEACHERS else "naclip") if surgery == "auto" else surgery,
+        surgery=default_surgery(teacher) if surgery == "auto" else surgery,
         grid=_cells("grid", grid),
         precision=native_precision(device) if precision == "auto" else precision,
         flip=flip,

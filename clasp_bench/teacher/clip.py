@@ -109,6 +109,11 @@ def load_teacher(spec: str, device: str = "cpu", download: bool = False) -> Teac
     return Teacher(name, model.eval(), tuple(preprocess["mean"]), tuple(preprocess["std"]), fingerprint(model))
 
 
+def default_surgery(spec: str) -> str:
+    """How the patches of a teacher are read where nothing is said: SynthCLIP's were trained, those of others want a surgery."""
+    return "none" if spec in TEACHERS else "naclip"
+
+
 def fingerprint(model: torch.nn.Module) -> str:
     """SHA-256 over names, shapes and float32 values of a model's tensors: the same for any file format they came from."""
     sha = hashlib.sha256()
@@ -122,7 +127,7 @@ def _shipped(name: str) -> tuple[str, dict, dict]:
     """A shipped teacher: source, preprocessing, arguments of `create_model`."""
     config, weights = TEACHERS[name] / "open_clip_config.json", TEACHER_WEIGHTS[name]
     if not (config.exists() and weights.exists()):
-        raise DataError(f"{weights}: SynthCLIP's weights are missing; make them with `tools/train_synthclip.sh`")
+        raise DataError(f"{weights}: SynthCLIP's weights are missing; make them with `tools/train_synthclip.sh {name}`")
     return f"local-dir:{TEACHERS[name]}", json.loads(config.read_text())["preprocess_cfg"], {}
 
 

@@ -157,9 +157,8 @@ def said_as(words: str) -> str:
 
 
 def test_a_region_that_is_not_shown_asks_for_nothing(album):
-    batch = Draws(album, dataclasses.replace(SMALL, batch=64, seen=0.1, whole_from=0.5, paraphrase_steps=0, steps=100))[
-        0
-    ]
+    hidden = dataclasses.replace(SMALL, batch=64, seen=0.1, whole_from=0.5, paraphrase_steps=0, steps=100)
+    batch = Draws(album, hidden)[0]
     shown = batch.shown[:, 0]
     assert 0 < shown.sum() < len(shown) and (batch.region_noted[~shown] == -1).all()
     assert torch.equal(shown, batch.weights.sum(-1).flatten() >= drawing.LEAST_SHOWN)

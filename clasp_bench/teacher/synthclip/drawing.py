@@ -29,8 +29,9 @@ from clasp_bench.teacher.synthclip.phrases import (
     blur,
     careless,
 )  # fmt: skip
+from clasp_bench.teacher.synthclip.tower import GRID
 
-GRID, PATCH = (16, 8), 8
+PATCH = 8
 LEAST_SHOWN = 0.25  # of a trace: with less of it on patches in sight nothing is asked of its region
 POINTS = 8  # of a trace
 MOST_SAID = 3  # facts in a caption

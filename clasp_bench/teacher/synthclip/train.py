@@ -6,10 +6,11 @@ pairs as in RegionCLIP (Zhong et al., CVPR 2022, section 3.2), drawn as in Local
 also held against texts that say the contrary, as in NegCLIP (Yuksekgonul et al., ICLR 2023, section 4). Captions and phrases go through
 InfoNCE with several positives: a text fits every image or region of the batch whose noted facts include all that it says.
 
-Four things make it learn faster. The text tower first learns alone which texts say the same: fresh from its random weights it gives nearly one
-feature to all texts, and an image tower that faces it learns nothing of what is rare or small for a long time. For most of the training
-the image tower sees half of the patches, as in FLIP (Li et al., CVPR 2023), at half the cost. Its position embeddings begin as sines
-and cosines, not at random. The matrices of both towers' blocks move by Muon (Jordan et al., 2024), all else by AdamW.
+The image tower is convolutional (`clasp_bench.teacher.synthclip.tower`) or a ViT. The text tower first learns alone which texts say the same:
+fresh from its random weights it gives nearly one feature to all texts, and an image tower that faces it learns nothing of what is rare or
+small for a long time. For most of the training a ViT sees half of the patches, as in FLIP (Li et al., CVPR 2023), at half the cost; its
+position embeddings begin as sines and cosines, not at random. The matrices of transformer blocks move by Muon (Jordan et al., 2024), all
+else by AdamW.
 
 Processes draw the batches (`clasp_bench.teacher.synthclip.drawing`), the photos lie on the device, and nothing in a step waits for it.
 
@@ -47,10 +48,8 @@ from clasp_bench.teacher.synthclip.muon import StackedMuon
 from clasp_bench.teacher.synthclip.phrases import EXISTS, FACT_PHRASES
 from clasp_bench.teacher.vocabulary import load_vocabulary
 
-RECIPES = {
-    "synthclip": Recipe(),
-    "synthclip-vit": Recipe(teacher="synthclip-vit", steps=8000, batch=256, whole_from=0.75, peak_lr=1.5e-3),
-}
+VIT = Recipe(teacher="synthclip-vit", steps=8000, batch=256, whole_from=0.75, peak_lr=1.5e-3)
+RECIPES = {recipe.teacher: recipe for recipe in (Recipe(), VIT)}
 SHOW_EVERY, SAVE_EVERY, EXAMINE_EVERY = 10, 250, 500  # steps
 
 # (F, F): 1 where two facts share a wording, as a coat in a region and of an image do
