@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from clasp_bench.cli import COMMANDS
-from clasp_bench.engine.doctor import examine
+from clasp_bench.doctor import examine
 from tests.conftest import run_cli
 
 
@@ -54,6 +54,18 @@ def test_doctor_names_an_upstream_package_and_the_mend(tmp_path):
     done = run_cli("doctor", check=False, env=os.environ | {"PYTHONPATH": str(tmp_path), "COLUMNS": "200"})
     assert done.returncode == 1
     assert "conflict: mmcv" in done.stdout and "pip uninstall -y mmcv" in done.stdout
+
+
+@pytest.mark.parametrize(("module", "finding"), [("cv2", "OpenCV"), ("torch", "mmcv operations")])
+def test_doctor_survives_a_package_that_does_not_import(tmp_path, module, finding):
+    (tmp_path / f"{module}.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')")
+    (tmp_path / "photos").mkdir()
+    done = run_cli(
+        "doctor", tmp_path / "photos", check=False, env=os.environ | {"PYTHONPATH": str(tmp_path), "COLUMNS": "200"}
+    )
+    assert done.returncode == 1 and not done.stderr
+    broken = next(line for line in done.stdout.splitlines() if finding in line)
+    assert "libGL.so.1" in broken and "no " in broken
 
 
 def test_doctor_finds_this_machine_fit_and_a_missing_data_root_not(tmp_path):

@@ -19,7 +19,7 @@ def doctor(
     from rich.console import Console
     from rich.table import Table
 
-    from clasp_bench.engine.doctor import examine
+    from clasp_bench.doctor import examine
 
     table = Table(box=None, pad_edge=False)
     for column in ("", "what", "found", "mend"):

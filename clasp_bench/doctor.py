@@ -1,4 +1,7 @@
-"""What a machine has of what the project needs, and the command that mends each gap."""
+"""What a machine has of what the project needs, and the command that mends each gap.
+
+Whatever may be broken is imported inside the examination, so that a broken package is a finding and not the end of it.
+"""
 
 import json
 import os
@@ -12,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
 from clasp_bench import __version__
+from clasp_bench.errors import DataError
 from clasp_bench.shipped import TEACHER_WEIGHTS
 
 SETUP = "bash tools/install.sh"
@@ -84,7 +88,7 @@ def _upstream() -> Finding:
 def _device() -> Iterator[Finding]:
     try:
         import torch
-    except ImportError:
+    except Exception:  # of what is broken `_compiled_operations` tells
         return
     if torch.cuda.is_available():
         yield Finding("device", ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())))
@@ -105,7 +109,7 @@ def _compiled_operations() -> Finding:
         devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
         works = all(nms(boxes.to(device), scores.to(device), 0.5)[1].tolist() == [0, 2] for device in devices)
         return Finding("mmcv operations", "compiled and right" if works else "give wrong boxes", works, mend)
-    except Exception as error:  # whatever a broken binary raises on import is the finding
+    except Exception as error:
         return Finding("mmcv operations", f"do not run ({type(error).__name__}: {str(error)[:80]})", False, mend)
 
 
@@ -143,9 +147,6 @@ def _disk() -> Finding:
 
 
 def _data(root: Path) -> Finding:
-    from clasp_bench.data.images import list_images
-    from clasp_bench.errors import DataError
-
     if (root / "universe.json").is_file():
         summary = json.loads((root / "universe.json").read_text())
         return Finding(
@@ -157,7 +158,11 @@ def _data(root: Path) -> Finding:
         "the LIP layout": "TrainVal_images",
     }
     try:
+        from clasp_bench.data.images import list_images
+
         kind = next((kind for kind, sign in kinds.items() if (root / sign).exists()), "a folder of photos")
         return Finding(str(root), f"{kind}, {len(list_images(root)):,} images")
+    except ImportError as error:
+        return Finding(str(root), f"not looked at ({error})", False, SETUP)
     except DataError as error:
         return Finding(str(root), str(error), False, "clasp-bench synth " + str(root))
