@@ -13,7 +13,7 @@ from clasp_bench.models.heads import AttributeHead
 
 # `clasp-bench transfer` puts the share of positives into the head
 model.update(head=dict(type=AttributeHead, in_channels=256))
-optim_wrapper["paramwise_cfg"]["custom_keys"]["head"].update(lr_mult=3.0)
+optim_wrapper["paramwise_cfg"]["custom_keys"]["head"].update(lr_mult=15.0)
 
 train_dataloader.update(
     dataset=dict(

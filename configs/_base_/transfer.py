@@ -49,7 +49,9 @@ optim_wrapper = dict(
         bias_decay_mult=0.0,
         custom_keys={
             **{key: dict(decay_mult=0.0) for key in ("pos_embed", "cls_token", "prompts")},
-            "head": dict(lr_mult=1.0),
+            # what begins at random: at the backbone's rate it would hold a short transfer back (docs/transfer.md)
+            "neck": dict(lr_mult=5.0),
+            "head": dict(lr_mult=5.0),
         },
     ),
 )

@@ -20,6 +20,7 @@ model["train_cfg"]["rpn_proposal"].update(nms_pre=2000, max_per_img=2000)
 model["train_cfg"]["rcnn"]["sampler"].update(num=512)
 model["test_cfg"]["rpn"].update(max_per_img=1000)
 model["test_cfg"]["rcnn"].update(max_per_img=500)
+optim_wrapper["paramwise_cfg"]["custom_keys"].update(neck=dict(lr_mult=1.0), head=dict(lr_mult=1.0))
 
 train_dataloader.update(batch_size=2, num_workers=4, persistent_workers=True)
 train_dataloader["dataset"].update(type=CrowdHumanBoxes, root="data/crowdhuman")

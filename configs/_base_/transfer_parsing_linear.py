@@ -13,3 +13,4 @@ model["decode_head"] = dict(
     type=LinearHead, in_channels=128, num_classes=20, align_corners=False, loss_decode=dict(type=CrossEntropyLoss)
 )
 optim_wrapper["optimizer"].update(lr=1e-2)
+optim_wrapper["paramwise_cfg"]["custom_keys"].update(head=dict(lr_mult=1.0))

@@ -8,7 +8,6 @@ with read_base():
 train_dataloader["dataset"].update(root="work/synthped-small/universe")
 test_dataloader["dataset"].update(root="work/synthped-small/universe")
 
-optim_wrapper["optimizer"].update(lr=2e-3)
 train_cfg.update(max_iters=2000)
 param_scheduler[0].update(end=100)
 param_scheduler[1].update(begin=100, end=2000)

@@ -16,7 +16,6 @@ model["data_preprocessor"].update(tower_pixels)
 # its map has twice the nano backbone's sides, so that one deconvolution makes heatmaps of the same size
 model["head"].update(deconv_out_channels=(64,), deconv_kernel_sizes=(4,))
 
-optim_wrapper["optimizer"].update(lr=2e-3)
 train_cfg.update(max_iters=250)
 param_scheduler[0].update(end=25)
 param_scheduler[1].update(begin=25, end=250)
