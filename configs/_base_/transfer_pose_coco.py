@@ -12,7 +12,7 @@ from mmpose.datasets.transforms import RandomHalfBody
 from mmpose.models import HeatmapHead, KeypointMSELoss
 
 model["head"].update(type=HeatmapHead, loss=dict(type=KeypointMSELoss, use_target_weight=True))
-optim_wrapper["paramwise_cfg"]["custom_keys"].update(head=dict(lr_mult=1.0))
+optim_wrapper["paramwise_cfg"]["custom_keys"].update(neck=dict(lr_mult=1.0), head=dict(lr_mult=1.0))
 
 train_dataloader.update(num_workers=8, persistent_workers=True)
 train_dataloader["dataset"].update(root="data/coco")

@@ -90,6 +90,12 @@ def test_every_transfer_config_builds_a_model_whose_parts_fit_each_other_and_the
         assert before.end == after.begin
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "configs/transfer").glob("*/*xb*.py")), ids=lambda path: path.stem)
+def test_papers_protocols_keep_one_rate_where_short_transfers_hurry_the_head(path):
+    keys = load_config(path).optim_wrapper.get("paramwise_cfg", {}).get("custom_keys", {})
+    assert all(keys[part].lr_mult == 1 for part in ("neck", "head") if part in keys)
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "configs/transfer/pose").glob("*.py")), ids=lambda path: path.stem)
 def test_joints_come_back_from_their_heatmaps_where_they_were(path):
     decoder = load_config(path).model.head.decoder

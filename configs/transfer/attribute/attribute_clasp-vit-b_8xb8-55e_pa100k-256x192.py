@@ -22,7 +22,7 @@ test_dataloader["dataset"].update(root="data/pa100k", size=(256, 192))
 
 custom_hooks = [dict(type=AveragedWeights, momentum=2e-4)]
 optim_wrapper["optimizer"].update(lr=1.7e-4)
-optim_wrapper["paramwise_cfg"]["custom_keys"].update(head=dict(lr_mult=1.0))
+optim_wrapper["paramwise_cfg"]["custom_keys"].update(neck=dict(lr_mult=1.0), head=dict(lr_mult=1.0))
 train_cfg.update(max_iters=77_330)
 param_scheduler[0].update(end=7_030)
 param_scheduler[1].update(begin=7_030, end=77_330)
