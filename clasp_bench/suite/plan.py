@@ -208,9 +208,12 @@ def config_files(config: Path) -> tuple[Path, ...]:
 
 
 def fingerprints(steps: Sequence[Step]) -> dict[str, str]:
-    """For each step the digest of its command, its inputs' content, the steps it builds on and our version."""
+    """For each step the digest of its command, its inputs' content, the steps it builds on and our version.
+
+    What a config says counts and not how: another comment, docstring or layout is no reason to train anew.
+    """
     prints: dict[str, str] = {}
-    digest_once = cache(digest_file)  # weights are large, and many steps start from the same
+    digest_once = cache(_digest_content)  # weights are large, and many steps start from the same
     for step in steps:
         parts = [
             __version__,
@@ -221,3 +224,12 @@ def fingerprints(steps: Sequence[Step]) -> dict[str, str]:
         ]
         prints[step.name] = digest(parts)
     return prints
+
+
+def _digest_content(path: Path) -> str:
+    if path.suffix != ".py":
+        return digest_file(path)
+    code = ast.parse(path.read_text())
+    if ast.get_docstring(code) is not None:
+        del code.body[0]
+    return digest(ast.unparse(code).encode())

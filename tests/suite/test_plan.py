@@ -181,6 +181,24 @@ def test_other_weights_in_the_place_of_the_former_ones_touch_their_row(configs):
     assert touched == {"report"} | {name for name in before if name.startswith("transfer-MAE")}
 
 
+@pytest.mark.parametrize(
+    ("former", "latter", "same"),
+    [
+        ('"""Former."""\nsteps = 10\n', '"""Latter, on\n\ntwo lines."""\n\nsteps = 10  # few\n', True),
+        ("steps = 10\n", '"""Now with one."""\nsteps = (10)\n', True),
+        ("steps = 10\n", "steps = 11\n", False),
+        ('name = "a"\n', 'name = "b"\n', False),
+        ("", '"""Nothing but a docstring."""\n', True),
+    ],
+)
+def test_what_a_config_says_makes_a_step_out_of_date_and_not_how_it_says_it(configs, former, latter, same):
+    config = configs / "pretrain/mae.py"
+    config.write_text(former)
+    before = fingerprints(steps_of(configs))
+    config.write_text(latter)
+    assert ("pretrain-MAE" not in changed(before, steps_of(configs))) is same
+
+
 def changed(before, after):
     old = fingerprints(before) if isinstance(before, list) else before
     return {name for name, value in fingerprints(after).items() if old.get(name) != value}
