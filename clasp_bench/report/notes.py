@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from clasp_bench.report.against import Comparison
+from clasp_bench.report.alike import unlike
 from clasp_bench.report.statistics import SIGNIFICANCE
 from clasp_bench.report.tables import BEST, SECOND, WorldTable
 
@@ -23,6 +24,7 @@ def notes(table: WorldTable) -> list[str]:
         *_marks(table),
         *_overall(table),
         *_teachers(table),
+        *unlike(table),
         *([RECONSTRUCTION] if any(method.lower().startswith("clasp") for method in table.methods) else []),
         *_cautions(table),
     ]
