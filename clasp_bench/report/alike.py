@@ -22,7 +22,9 @@ def unlike(table: WorldTable) -> list[str]:
             for run in table.runs(method, columns)
             if (settings := _settings(run.config.text))
         }
-        differing = [key for key in dict.fromkeys(key for it in recipes.values() for key in it) if _varies(key, recipes)]
+        differing = [
+            key for key in dict.fromkeys(key for it in recipes.values() for key in it) if _varies(key, recipes)
+        ]
         if differing:
             more = f", and {len(differing) - 1} more keys differ" if len(differing) > 1 else ""
             sentences.append(f"{heading}: not all were fine-tuned alike: {_told_apart(differing[0], recipes)}{more}.")
