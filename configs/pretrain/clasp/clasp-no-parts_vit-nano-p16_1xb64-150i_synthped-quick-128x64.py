@@ -3,6 +3,6 @@
 from mmengine.config import read_base
 
 with read_base():
-    from ..._base_.clasp_vit_nano_equal_weights import *
+    from ..._base_.clasp_vit_nano_quick import *
 
 model["weights"].update(part=0.0)
