@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from clasp_bench.data.conversion import coco_json
 from clasp_bench.data.cuhk03np import CUHK03NP
-from clasp_bench.data.layouts import Fault, find_layouts, open_layout, strictly
+from clasp_bench.data.layouts import Fault, find_layouts, open_as, open_layout, strictly
 from clasp_bench.data.layouts.attributes import read_split
-from clasp_bench.data.layouts.peta import SCORED
+from clasp_bench.data.layouts.coco import COCOLayout
+from clasp_bench.data.layouts.peta import SCORED, PETALayout
 from clasp_bench.data.layouts.rapv2 import RAPv2Layout
 from clasp_bench.data.market1501 import Market1501
 from clasp_bench.data.msmt17 import MSMT17
@@ -361,6 +362,16 @@ def test_the_data_sets_can_be_named_in_configs(tmp_path):
     builders.msmt17(tmp_path)
     built = DATASETS.build({"type": "MSMT17", "root": str(tmp_path), "split": "fit", "size": SIZE})
     assert len(built) > 0 and {"CUHK03NP", "PETA", "RAPv2"} <= set(DATASETS.module_dict)
+
+
+def test_a_universe_without_a_layout_is_told_how_to_get_it(tmp_path):
+    (tmp_path / "universe.json").write_text(
+        json.dumps({"seed": 3, "scale": "tiny", "licence": "CC0-1.0", "layouts": ["market1501"]})
+    )
+    with pytest.raises(DataError, match=f"clasp-bench synth {tmp_path} --scale tiny --seed 3 --layouts coco$"):
+        open_as(COCOLayout, tmp_path)
+    with pytest.raises(DataError, match="not PETA; give another folder"):
+        open_as(PETALayout, tmp_path)
 
 
 def test_folders_are_searched_and_universes_looked_into(universe):

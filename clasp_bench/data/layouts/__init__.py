@@ -96,9 +96,7 @@ def open_as(kind: type[L], root: str | Path, **arguments) -> L:
     """
     layout = open_layout(root)
     if not isinstance(layout, kind):
-        raise DataError(
-            f"{layout.root}: is {layout.kind} and not {kind.title}; give another folder, or the data set of that name in the config"
-        )
+        raise DataError(f"{layout.root}: is {layout.kind} and not {kind.title}; {layout.in_place_of(kind)}")
     return kind(layout.root, **arguments)
 
 

@@ -100,6 +100,10 @@ class Layout(ABC):
     def __init__(self, root: str | Path):
         self.root = Path(root)
 
+    def in_place_of(self, wanted: type["Layout"]) -> str:
+        """What to do where another layout is wanted."""
+        return "give another folder, or the data set of that name in the config"
+
     @classmethod
     def is_at(cls, root: Path) -> bool:
         """Whether `root` holds this layout."""

@@ -13,6 +13,7 @@ import numpy as np
 from clasp_bench.data.layouts.base import Layout, OnFault, refuse
 from clasp_bench.data.layouts.contents import Annotated, Section, Subject
 from clasp_bench.data.synthped.labels import ATTRIBUTES
+from clasp_bench.data.synthped.layouts import MODULES
 from clasp_bench.data.synthped.truth import truth
 
 
@@ -36,6 +37,12 @@ class SynthPedLayout(Layout):
             f"a SynthPed universe: seed {summary['seed']}, scale {summary['scale']}, {summary['licence']}, "
             f"in the layouts {', '.join(summary.get('layouts', []))}"
         )
+
+    def in_place_of(self, wanted: type[Layout]) -> str:
+        if wanted.name not in MODULES:
+            return super().in_place_of(wanted)
+        scale, seed = self.summary["scale"], self.summary["seed"]
+        return f"add it: clasp-bench synth {self.root} --scale {scale} --seed {seed} --layouts {wanted.name}"
 
     @cached_property
     def sections(self) -> list[Section]:

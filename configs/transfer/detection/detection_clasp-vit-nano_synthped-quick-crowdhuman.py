@@ -11,6 +11,6 @@ from clasp_bench.data.openmmlab.crowdhuman import CrowdHumanBoxes
 train_dataloader["dataset"].update(type=CrowdHumanBoxes, root="work/synthped-quick/universe")
 test_dataloader["dataset"].update(type=CrowdHumanBoxes, root="work/synthped-quick/universe")
 
-train_cfg.update(max_iters=120)
-param_scheduler[0].update(end=12)
-param_scheduler[1].update(begin=12, end=120)
+train_cfg.update(max_iters=60)
+param_scheduler[0].update(end=6)
+param_scheduler[1].update(begin=6, end=60)

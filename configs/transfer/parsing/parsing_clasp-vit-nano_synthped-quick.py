@@ -8,3 +8,7 @@ with read_base():
 # root is where `make bench` renders to; --data replaces it
 train_dataloader["dataset"].update(root="work/synthped-quick/universe")
 test_dataloader["dataset"].update(root="work/synthped-quick/universe")
+
+train_cfg.update(max_iters=50)
+param_scheduler[0].update(end=5)
+param_scheduler[1].update(begin=5, end=50)

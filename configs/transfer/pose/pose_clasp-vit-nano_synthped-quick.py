@@ -9,6 +9,6 @@ with read_base():
 train_dataloader["dataset"].update(root="work/synthped-quick/universe")
 test_dataloader["dataset"].update(root="work/synthped-quick/universe")
 
-train_cfg.update(max_iters=250)
-param_scheduler[0].update(end=25)
-param_scheduler[1].update(begin=25, end=250)
+train_cfg.update(max_iters=90)
+param_scheduler[0].update(end=9)
+param_scheduler[1].update(begin=9, end=90)
