@@ -1,4 +1,4 @@
-"""BYOL, nano, on SynthPed quick: two views, no local crops."""
+"""BYOL, nano, on SynthPed quick."""
 
 from mmengine.config import read_base
 
@@ -13,4 +13,3 @@ model.update(
     predictor=dict(hid_channels=256, out_channels=64),
     ema_momentum=0.99,
 )
-model["data_preprocessor"].update(local_crops=None)

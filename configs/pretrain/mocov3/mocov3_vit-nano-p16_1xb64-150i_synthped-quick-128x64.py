@@ -1,4 +1,4 @@
-"""MoCo v3, nano, on SynthPed quick: two views, no local crops."""
+"""MoCo v3, nano, on SynthPed quick."""
 
 from mmengine.config import read_base
 
@@ -12,4 +12,3 @@ model.update(
     neck=dict(hid_channels=256, out_channels=64, num_layers=3),
     predictor=dict(hid_channels=256, out_channels=64, num_layers=2),
 )
-model["data_preprocessor"].update(local_crops=None)

@@ -8,5 +8,4 @@ with read_base():
 from clasp_bench.models.methods import MultiLevelDistillation
 
 model.update(type=MultiLevelDistillation, num_parts=None, attribute_groups=None)
-model["data_preprocessor"].update(local_crops=None)
 train_dataloader["dataset"].update(labels="work/synthped-quick/labels")

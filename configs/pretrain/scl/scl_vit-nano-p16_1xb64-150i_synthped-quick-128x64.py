@@ -8,5 +8,5 @@ with read_base():
 from clasp_bench.models.methods import SCL
 
 model.update(type=SCL, attribute_groups=None, vocabulary="person")
-model["data_preprocessor"].update(global_crops=dict(count=1, size=(128, 64), scale=(0.5, 1.0)), local_crops=None)
+model["data_preprocessor"].update(global_crops=dict(count=1, size=(128, 64), scale=(0.5, 1.0)))
 train_dataloader["dataset"].update(labels="work/synthped-quick/labels")

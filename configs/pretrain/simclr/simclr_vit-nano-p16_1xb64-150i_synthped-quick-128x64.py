@@ -1,4 +1,4 @@
-"""SimCLR, nano, on SynthPed quick: two views, no local crops."""
+"""SimCLR, nano, on SynthPed quick."""
 
 from mmengine.config import read_base
 
@@ -8,4 +8,3 @@ with read_base():
 from clasp_bench.models.methods import SimCLR
 
 model.update(type=SimCLR, neck=dict(hid_channels=256, out_channels=64, num_layers=2))
-model["data_preprocessor"].update(local_crops=None)

@@ -8,7 +8,5 @@ with read_base():
 from clasp_bench.models.methods import SimMIM
 
 model.update(type=SimMIM, mask_share=0.6, mask_unit=2)
-model["data_preprocessor"].update(
-    global_crops=dict(count=1, size=(128, 64), scale=(0.5, 1.0)), local_crops=None, color_jitter=None
-)
+model["data_preprocessor"].update(global_crops=dict(count=1, size=(128, 64), scale=(0.5, 1.0)), color_jitter=None)
 optim_wrapper["optimizer"].update(lr=1e-3)

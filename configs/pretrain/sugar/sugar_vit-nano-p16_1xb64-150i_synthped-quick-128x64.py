@@ -8,5 +8,4 @@ with read_base():
 from clasp_bench.models.methods import Sugar
 
 model.update(type=Sugar, attribute_groups=None, vocabulary="person", ema_momentum=0.99)
-model["data_preprocessor"].update(local_crops=None)
 train_dataloader["dataset"].update(labels="work/synthped-quick/labels")
