@@ -3,7 +3,8 @@
     python benchmarks/detection_overfit.py FOLDER --steps 1500
 
 Takes COCO's layout (annotations/instances_*_{train,val}2017.json), puts both parts together, trains on all of it from `--weights` and scores
-those very photos. The value is AP50, the limit 90.
+those very photos, 640 pixels wide: at the 384 of the configs for SynthPed a fifth of the people in such photos are narrower than 8 pixels, and no
+anchor is theirs. The value is AP50, the limit 90.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from clasp_bench.data.layouts.coco import COCOLayout
 from clasp_bench.tasks.run import prepare, run
 
 LIMIT = 90.0
+SIZE = (640, 480)  # largest, of a photo in either direction
 
 
 def put_together(source: Path, folder: Path) -> Path:
@@ -56,6 +58,9 @@ def main() -> None:
         f"param_scheduler.0.end={given.steps // 20}",
         f"param_scheduler.1.begin={given.steps // 20}",
         f"param_scheduler.1.end={given.steps}",
+        "train_dataloader.batch_size=2",
+        f"train_dataloader.dataset.pipeline.2.scale={SIZE}",
+        f"test_dataloader.dataset.pipeline.1.scale={SIZE}",
         "train_dataloader.dataset.pipeline.3.prob=0.0",
     ]
     with TemporaryDirectory() as folder:

@@ -85,13 +85,14 @@ def _pretrainings(table: WorldTable) -> list[str]:
     repeated, once = [], []
     for method in table.methods:
         runs = table.runs(method, table.columns)
-        digests = {run.weights.digest for run in runs if run.weights}
-        if digests and len({run.seed for run in runs}) > 1:
-            (once if len(digests) == 1 else repeated).append(method)
+        weights = {(run.task, run.weights.digest) for run in runs if run.weights}
+        if weights and len({run.seed for run in runs}) > 1:
+            # one file for a task; another task may have started from the same weights in another layout
+            (once if len(weights) == len({task for task, _ in weights}) else repeated).append(method)
     if not once:
         return []
-    who = "Each method" if not repeated else ", ".join(once)
-    return [f"{who} was pre-trained once: the spread is that of fine-tuning alone and leaves out luck in pre-training."]
+    who = "Each method was" if not repeated else f"{', '.join(once)} {'were' if len(once) > 1 else 'was'}"
+    return [f"{who} pre-trained once: the spread is that of fine-tuning alone and leaves out luck in pre-training."]
 
 
 def _marks(table: WorldTable) -> list[str]:

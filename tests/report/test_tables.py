@@ -110,6 +110,9 @@ def test_a_single_pretraining_behind_all_seeds_is_said():
     fresh = [a_record("B", seed=seed, weights=Weights(digest=f"w{seed}")) for seed in range(2)]
     said = " ".join(notes(table_of(*runs("A", 40, 41), *fresh)))
     assert "A was pre-trained once" in said
+    exported = a_record("A", seed=0, task="attribute", weights=Weights(digest="A in another layout"))
+    also = " ".join(notes(table_of(*runs("A", 40, 41), exported, *runs("C", 1, 2), *fresh)))
+    assert "A, C were pre-trained once" in also
     assert "pre-trained once" not in " ".join(notes(table_of(*fresh, *runs("random", 1, 2))))
 
 
