@@ -27,9 +27,8 @@ def scored(task: str, name: str, weights: Path | str, seed: int, arguments: argp
     known = read_records(results)[0] if results.is_dir() else []
     record = next((record for record in known if _same(record, prepared)), None)
     if record is None:
-        folder = (
-            arguments.work / f"{name}-{task}-{seed}-{run.identity_digest(prepared)[:8]}"
-        )  # other weights, another folder
+        # other weights of this name have another folder
+        folder = arguments.work / f"{name}-{task}-{seed}-{run.identity_digest(prepared)[:8]}"
         outcome = run.run(prepared, folder, resume=True)
         record = run.record(prepared, outcome)
         write_record(record, results)
