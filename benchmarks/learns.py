@@ -12,7 +12,7 @@ import argparse
 import statistics
 from pathlib import Path
 
-from clasp_bench.suite.record import RunRecord, read_records, write_record
+from clasp_bench.suite.record import read_records, write_record
 from clasp_bench.tasks import run
 
 LINEAR = run.CONFIGS / "parsing/parsing_clasp-vit-nano-linear_synthped-quick.py"
@@ -20,30 +20,18 @@ FIGURES = {"reid": "mAP", "parsing": "mIoU"}
 
 
 def scored(task: str, name: str, weights: Path | str, seed: int, arguments: argparse.Namespace) -> float:
-    """The figure of one run, which is run where there is no record of it yet."""
-    results = arguments.work / "results"
+    """The figure of one run, which is run where its folder holds no record yet."""
     config, frozen = (None, True) if task == "reid" else (LINEAR, False)
     prepared = run.prepare(task, weights, config, arguments.universe, seed, row=name, frozen=frozen)
-    known = read_records(results)[0] if results.is_dir() else []
-    record = next((record for record in known if _same(record, prepared)), None)
-    if record is None:
-        # other weights of this name have another folder
-        folder = arguments.work / f"{name}-{task}-{seed}-{run.identity_digest(prepared)[:8]}"
-        outcome = run.run(prepared, folder, resume=True)
-        record = run.record(prepared, outcome)
+    # other weights of this name have another folder
+    folder = arguments.work / f"{name}-{task}-{seed}-{run.identity_digest(prepared)[:8]}"
+    results = folder / "results"
+    if results.is_dir():
+        [record], _ = read_records(results)
+    else:
+        record = run.record(prepared, run.run(prepared, folder, resume=True))
         write_record(record, results)
     return record.metrics[FIGURES[task]].value
-
-
-def _same(record: RunRecord, prepared: run.Transfer) -> bool:
-    found = {
-        "task": [record.task, record.task_version],
-        "config": record.config.digest,
-        "data": record.dataset.digest,
-        "weights": record.weights and record.weights.digest,
-        "seed": record.seed,
-    }
-    return found == prepared.identity and record.method == prepared.method
 
 
 def row(name: str, weights: Path | str, arguments: argparse.Namespace) -> dict[str, list[float]]:
