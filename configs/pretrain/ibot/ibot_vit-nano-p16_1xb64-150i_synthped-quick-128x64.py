@@ -8,3 +8,4 @@ with read_base():
 from clasp_bench.models.methods import IBOT
 
 model.update(type=IBOT, projection=dict(prototypes=1024, hidden=256, bottleneck=64), ema_momentum=0.99)
+optim_wrapper["optimizer"].update(lr=5e-4)  # DINO's

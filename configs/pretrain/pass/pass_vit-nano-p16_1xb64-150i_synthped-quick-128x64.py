@@ -13,3 +13,4 @@ model.update(type=PASS, projection=dict(prototypes=1024, hidden=256, bottleneck=
 model["data_preprocessor"].update(
     type=RegionCropPreprocessor, local_crops=dict(count=3, size=(64, 32), scale=(0.08, 0.4))
 )
+optim_wrapper["optimizer"].update(lr=5e-4)  # DINO's

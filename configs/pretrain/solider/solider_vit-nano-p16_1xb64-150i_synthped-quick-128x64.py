@@ -10,3 +10,4 @@ from clasp_bench.models.methods import SOLIDER
 model.update(
     type=SOLIDER, projection=dict(prototypes=1024, hidden=256, bottleneck=64), ema_momentum=0.99, least_person=0.2
 )
+optim_wrapper["optimizer"].update(lr=5e-4)  # DINO's
