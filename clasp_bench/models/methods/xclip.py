@@ -30,7 +30,9 @@ class XCLIP(SelfSupervised):
         embedding: Width of the space where photos and captions are contrasted.
         clusters: K, of the non-contrastive objective.
         hidden: Hidden width of its heads.
-        sharpness, evenness: Factors of its entropies, of each assignment (to be low) and of their mean (to be high).
+        sharpness, evenness: Factors of its entropies, of each assignment (to be low) and of their mean (to be high). The cross-entropy, too, is
+            low where an assignment is sure: with evenness below 1 + sharpness all photos fall into one cluster. With sharpness below 1 the
+            assignments at the start, which are even and have little to do with each other, stay so.
         temperature: Of the contrast, at first; it is learnt.
         weights: Factor of each objective: clip, nclip. One of weight 0 has no heads; nCLIP is that without clip.
     """
@@ -47,8 +49,8 @@ class XCLIP(SelfSupervised):
         embedding: int = 64,
         clusters: int = 1024,
         hidden: int = 256,
-        sharpness: float = 0.5,
-        evenness: float = 1.0,
+        sharpness: float = 1.0,
+        evenness: float = 2.5,
         temperature: float = 0.07,
         weights: dict[str, float] | None = None,
     ):
