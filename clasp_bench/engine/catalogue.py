@@ -3,7 +3,6 @@
 import re
 import time
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -18,7 +17,7 @@ from clasp_bench.errors import ConfigError
 from clasp_bench.models.flops import FlopCounter
 from clasp_bench.models.methods import DINO, SelfSupervised
 from clasp_bench.registry import MODELS
-from clasp_bench.teacher import Vocabulary, load_vocabulary
+from clasp_bench.teacher import load_vocabulary
 
 PATTERN = "*/*_vit-nano-*_synthped-quick-*.py"
 PHOTOS = 4
@@ -94,7 +93,7 @@ def made_up_photos(config: Config, count: int) -> dict[str, Tensor]:
     """A batch of noise with labels of the shipped vocabulary and, where the config's data set has them, joints; alike every time."""
     generator = torch.Generator().manual_seed(0)
     height, width = config.train_dataloader.dataset.size
-    vocabulary = shipped_vocabulary()
+    vocabulary = load_vocabulary("person")
     scores = [
         torch.randn(count, len(classes), generator=generator).mul(3).softmax(1)
         for classes in vocabulary.attributes.values()
@@ -115,18 +114,12 @@ def made_up_photos(config: Config, count: int) -> dict[str, Tensor]:
 
 def build(config: Config) -> SelfSupervised:
     """The method of a config, with the classes of a label store of the shipped vocabulary."""
-    vocabulary = shipped_vocabulary()
+    vocabulary = load_vocabulary("person")
     classes = dict(
         num_parts=len(vocabulary.parts), attribute_groups=[len(each) for each in vocabulary.attributes.values()]
     )
     config.model.update({key: value for key, value in classes.items() if key in config.model})
     return MODELS.build(config.model).train()
-
-
-@cache
-def shipped_vocabulary() -> Vocabulary:
-    """The vocabulary of people, read once for all methods."""
-    return load_vocabulary("person")
 
 
 def _operations(method: SelfSupervised, photos: dict[str, Tensor]) -> float:
