@@ -10,8 +10,8 @@ of one slow core; it goes on where it was.
 
 import argparse
 import json
-import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from clasp_bench.data.layouts import open_as
 from clasp_bench.data.layouts.coco import COCOLayout
@@ -65,12 +65,10 @@ def main() -> None:
         "train_dataloader.dataset.pipeline.3.prob=0.0",
         "model.rpn_head.anchor_generator.scales=[4,8,14]",
     ]
-    data = given.work / "data"
-    if not data.is_dir():
-        put_together(given.photos, data)
-    transfer = prepare("detection", given.weights, data=data, options=options)
-    started = time.monotonic()
-    figures = run(transfer, given.work / "run", resume=True).figures
+    with TemporaryDirectory() as folder:
+        data = put_together(given.photos, Path(folder, "data"))
+        transfer = prepare("detection", given.weights, data=data, options=options)
+        figures = run(transfer, given.work, resume=True).figures
     line = {
         "name": "detection_overfit",
         "value": round(figures["AP50"], 2),
@@ -79,7 +77,7 @@ def main() -> None:
         "peer_value": LIMIT,
     }
     line |= {"ratio": round(figures["AP50"] / LIMIT, 3), "steps": given.steps, "photos": transfer.train_size}
-    print(json.dumps(line | {"seconds": round(time.monotonic() - started)}))
+    print(json.dumps(line))
 
 
 if __name__ == "__main__":

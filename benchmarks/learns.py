@@ -77,7 +77,8 @@ def shares(masks: Tensor, grid: Sequence[int]) -> Tensor:
 def fitted(maps: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Weight and bias of the 1x1 convolution whose softmax comes closest to `target`, in cross-entropy."""
     features, target = maps.movedim(1, 3).flatten(0, 2), target.movedim(1, 3).flatten(0, 2)
-    weight, bias = torch.zeros(CLASSES, features.shape[1]).requires_grad_(), torch.zeros(CLASSES).requires_grad_()
+    classes = target.shape[1]
+    weight, bias = torch.zeros(classes, features.shape[1]).requires_grad_(), torch.zeros(classes).requires_grad_()
     optimizer = torch.optim.LBFGS(
         [weight, bias], max_iter=ITERATIONS, history_size=20, line_search_fn="strong_wolfe", tolerance_change=1e-7
     )
