@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
+from clasp_bench.hardware import peak_memory_mb
 from clasp_bench.progress import meter
 from clasp_bench.randomness import seed_generators
 from clasp_bench.registry import HOOKS
@@ -49,23 +50,30 @@ class ProgressHook(Hook):
 
 
 @HOOKS.register_module()
-class WallClockHook(Hook):
-    """Counts the seconds that training took, over all the sittings whose work is in the weights (kept in the checkpoints)."""
+class CostHook(Hook):
+    """Keeps what training took, over all the sittings whose work is in the weights: seconds, and the highest peak of memory (in the checkpoints)."""
 
-    def before_run(self, runner) -> None:
-        self.earlier, self.start = getattr(self, "earlier", 0.0), time.monotonic()
+    earlier_seconds = earlier_peak = 0.0
+
+    def before_train(self, runner) -> None:
+        self.start = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        return self.earlier + time.monotonic() - self.start
+        return self.earlier_seconds + time.monotonic() - self.start
+
+    @property
+    def peak_memory_mb(self) -> float:
+        return max(self.earlier_peak, peak_memory_mb())
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        checkpoint["wall_seconds"] = self.seconds
+        checkpoint |= dict(wall_seconds=self.seconds, peak_memory_mb=self.peak_memory_mb)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        self.earlier = checkpoint.get("wall_seconds", 0.0)
+        self.earlier_seconds = checkpoint.get("wall_seconds", 0.0)
+        self.earlier_peak = checkpoint.get("peak_memory_mb", 0.0)
 
 
-def wall_seconds(runner) -> float:
-    """Seconds of training behind `runner`, earlier sittings included."""
-    return next(hook for hook in runner.hooks if isinstance(hook, WallClockHook)).seconds
+def cost_of(runner) -> CostHook:
+    """What is behind `runner`, earlier sittings included."""
+    return next(hook for hook in runner.hooks if isinstance(hook, CostHook))

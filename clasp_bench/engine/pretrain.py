@@ -21,13 +21,12 @@ from clasp_bench.engine.claim import claim
 from clasp_bench.engine.config import load_config
 from clasp_bench.engine.contract import save_weights
 from clasp_bench.engine.estimate import outlook
-from clasp_bench.engine.hooks import wall_seconds
+from clasp_bench.engine.hooks import cost_of
 from clasp_bench.engine.launch import join_processes, on_main
 from clasp_bench.engine.runner import build_runner
 from clasp_bench.engine.sharding import whole
 from clasp_bench.errors import ConfigError
 from clasp_bench.files import digest
-from clasp_bench.hardware import peak_memory_mb
 from clasp_bench.models.flops import backbone_cost
 from clasp_bench.models.methods import SelfSupervised
 from clasp_bench.registry import DATASETS, MODELS
@@ -124,8 +123,8 @@ def _export(run: Pretraining, runner: Runner) -> tuple[dict[str, Tensor], dict[s
         "grid": list(backbone.patch_resolution),
         "photos_seen": global_size(runner.max_iters * config.train_dataloader.batch_size),
         "cost": {
-            "wall_seconds": round(wall_seconds(runner), 1),
-            "peak_memory_mb": round(peak_memory_mb()),
+            "wall_seconds": round(cost_of(runner).seconds, 1),
+            "peak_memory_mb": round(cost_of(runner).peak_memory_mb),
             "parameters": sum(p.numel() for p in backbone.parameters()),
             "threads": torch.get_num_threads(),
             "gpus": get_world_size() if torch.cuda.is_available() else 0,

@@ -22,7 +22,7 @@ from clasp_bench.engine import storage
 from clasp_bench.engine.checkpoints import checkpoints
 from clasp_bench.engine.config import OWN_KEYS
 from clasp_bench.engine.health import FiniteLossHook
-from clasp_bench.engine.hooks import ProgressHook, StepSeedHook, WallClockHook
+from clasp_bench.engine.hooks import CostHook, ProgressHook, StepSeedHook
 from clasp_bench.engine.launch import join_processes
 from clasp_bench.engine.sharding import WholeCheckpoints, shard
 from clasp_bench.errors import ConfigError
@@ -136,7 +136,7 @@ def build_runner(
     config.custom_hooks = [
         *config.get("custom_hooks", []),
         dict(type=StepSeedHook),
-        dict(type=WallClockHook),
+        dict(type=CostHook),
         dict(type=FiniteLossHook),
         dict(type=ProgressHook, description=description),
         *([dict(type=WholeCheckpoints)] if sharded else []),

@@ -25,6 +25,7 @@ from clasp_bench.engine.claim import claim
 from clasp_bench.engine.config import load_config
 from clasp_bench.engine.contract import read_header
 from clasp_bench.engine.contract.whole_model import save_model
+from clasp_bench.engine.hooks import cost_of
 from clasp_bench.engine.runner import build_runner
 from clasp_bench.errors import ConfigError, ContractError, DataError
 from clasp_bench.files import digest, digest_file
@@ -187,7 +188,8 @@ class Outcome:
 
     Attributes:
         figures: By name, in the order the task declares.
-        seconds: Wall time of building, training and scoring (of the last sitting, if there were several).
+        seconds: Wall time of training, all sittings together, and scoring.
+        peak_memory_mb: Highest resident memory, in MiB, of any sitting.
         parameters: Of backbone and head.
         idle_parameters: Of these, the ones no single image uses: experts it is not sent to.
         curves: How training went, by the name of what was logged.
@@ -196,6 +198,7 @@ class Outcome:
 
     figures: dict[str, float]
     seconds: float
+    peak_memory_mb: float
     parameters: int
     idle_parameters: int
     curves: dict[str, Curve]
@@ -214,7 +217,6 @@ def run(transfer: Transfer, work_dir: str | Path, resume: bool) -> Outcome:
     """
     if transfer.frozen:
         return _score_frozen(transfer)
-    started = time.monotonic()
     claim(work_dir, transfer.identity, resume)
     with _unheard():
         runner = build_runner(transfer.config, work_dir, f"transfer {transfer.name} from {transfer.method}", resume)
@@ -226,7 +228,8 @@ def run(transfer: Transfer, work_dir: str | Path, resume: bool) -> Outcome:
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     return Outcome(
         figures=_values(transfer.task, scored),
-        seconds=time.monotonic() - started,
+        seconds=cost_of(runner).seconds,
+        peak_memory_mb=cost_of(runner).peak_memory_mb,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         idle_parameters=sum(_idle(part) for part in model.modules() if isinstance(part, PCMoE)),
         curves=training_curves(work_dir),
@@ -239,6 +242,7 @@ def _score_frozen(transfer: Transfer) -> Outcome:
     return Outcome(
         figures=_values(transfer.task, scored),
         seconds=seconds,
+        peak_memory_mb=peak_memory_mb(),
         parameters=sum(parameter.numel() for parameter in backbone.parameters()),
         idle_parameters=sum(_idle(part) for part in backbone.modules() if isinstance(part, PCMoE)),
         curves={},
@@ -296,7 +300,7 @@ def record(transfer: Transfer, outcome: Outcome) -> RunRecord:
         cost=Cost(
             wall_seconds=round(outcome.seconds, 2),
             pretrain_wall_seconds=cost.get("wall_seconds"),
-            peak_memory_mb=round(peak_memory_mb(), 1),
+            peak_memory_mb=round(outcome.peak_memory_mb, 1),
             parameters=outcome.parameters,
             activated_parameters=outcome.parameters - outcome.idle_parameters,
             photos_seen=header.get("photos_seen"),

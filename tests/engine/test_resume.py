@@ -238,3 +238,14 @@ def test_twenty_kills_at_random_instants_change_nothing(tmp_path, photos):
             finished += 1
             folder = tmp_path / f"cut-{finished}"
     assert same(expected, run(folder, photos, steps, resume=True))
+
+
+def test_cost_is_kept_over_all_sittings():
+    first, checkpoint = CostHook(), {}
+    first.before_train(None)
+    first.before_save_checkpoint(None, checkpoint)
+    assert checkpoint["wall_seconds"] > 0 and checkpoint["peak_memory_mb"] > 10
+    second = CostHook()
+    second.after_load_checkpoint(None, dict(wall_seconds=1000.0, peak_memory_mb=1e6))
+    second.before_train(None)
+    assert 1000 < second.seconds < 1100 and second.peak_memory_mb == 1e6

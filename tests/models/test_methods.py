@@ -141,8 +141,9 @@ def test_clasp_learns_its_labels_and_moves_its_teacher():
         first, last = first or log, log
     assert last["loss_attribute"] < first["loss_attribute"] - 0.01
     assert last["loss_part"] < first["loss_part"] - 0.1
-    student, teacher = method.backbone.layers[0].ln1.bias, method.exported().layers[0].ln1.bias
+    student, teacher = method.backbone.layers[0].ln1.bias, method.teacher.module[0].layers[0].ln1.bias
     assert not torch.equal(student, teacher) and teacher.abs().sum() > 0
+    assert method.exported() is method.backbone
 
 
 def test_a_loss_of_weight_zero_is_not_computed():

@@ -91,6 +91,10 @@ class CLASP(SelfDistilled):
         if missing:
             self.display_name = f"CLASP without {' and '.join(missing)} (reconstruction)"
 
+    def exported(self) -> nn.Module:
+        """The backbone that CLIP's labels train: the EMA one, which self-distillation alone needs, lags by half of a short training."""
+        return self.backbone
+
     def loss(
         self, crops: MultiCrop, attributes: Tensor | None = None, attribute_confidence: Tensor | None = None
     ) -> dict[str, Tensor]:

@@ -4,12 +4,13 @@ import math
 from collections.abc import Sequence
 
 import torch
+from mmpretrain.models.necks import NonLinearNeck
 from torch import Tensor, nn
 
 from clasp_bench.data.multicrop import MultiCrop
 from clasp_bench.distributed import all_rows
 from clasp_bench.models.captions import CaptionTower
-from clasp_bench.models.contrast import learnt_temperature, symmetric_info_nce
+from clasp_bench.models.contrast import GlobalBatchNorm, learnt_temperature, symmetric_info_nce
 from clasp_bench.models.methods.base import SelfSupervised, encode
 from clasp_bench.registry import MODELS
 
@@ -29,7 +30,8 @@ class XCLIP(SelfSupervised):
         text: Arguments of `CaptionTower`: width, depth, heads.
         embedding: Width of the space where photos and captions are contrasted.
         clusters: K, of the non-contrastive objective.
-        hidden: Hidden width of its heads.
+        hidden: Hidden width of its heads, which are mmpretrain's; batch normalisation at their end lets no cluster have all photos from the start.
+        assignment_temperature: Divides their normalised outputs before the softmax over clusters.
         sharpness, evenness: Factors of its entropies, of each assignment (to be low) and of their mean (to be high). The cross-entropy, too, is
             low where an assignment is sure: with evenness below 1 + sharpness all photos fall into one cluster. With sharpness below 1 the
             assignments at the start, which are even and have little to do with each other, stay so.
@@ -49,6 +51,7 @@ class XCLIP(SelfSupervised):
         embedding: int = 64,
         clusters: int = 1024,
         hidden: int = 256,
+        assignment_temperature: float = 0.3,
         sharpness: float = 1.0,
         evenness: float = 2.5,
         temperature: float = 0.07,
@@ -58,14 +61,14 @@ class XCLIP(SelfSupervised):
         self.caption_tower = CaptionTower(vocabulary, attribute_groups, **(text or {}))
         self.weights = dict(clip=1.0, nclip=1.0) | dict(weights or {})
         self.sharpness, self.evenness = sharpness, evenness
+        self.assignment_temperature = assignment_temperature
         widths = (self.backbone.feature_dim, self.caption_tower.width)
         if self.weights["clip"]:
             self.embed = nn.ModuleList(nn.Linear(width, embedding) for width in widths)
             self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
         if self.weights["nclip"]:
-            self.assign = nn.ModuleList(
-                nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, clusters)) for width in widths
-            )
+            common = dict(with_avg_pool=False, with_last_bn_affine=False, norm_cfg=dict(type=GlobalBatchNorm))
+            self.assign = nn.ModuleList(NonLinearNeck(width, hidden, clusters, **common) for width in widths)
         self.display_name = "xCLIP" if all(self.weights.values()) else "CLIP" if self.weights["clip"] else "nCLIP"
 
     def loss(self, crops: MultiCrop, attributes: Tensor, attribute_confidence: Tensor) -> dict[str, Tensor]:
@@ -80,7 +83,10 @@ class XCLIP(SelfSupervised):
             temperature = learnt_temperature(self.log_temperature)
             losses["loss_clip"] = self.weights["clip"] * symmetric_info_nce(image, text, temperature)
         if self.weights["nclip"]:
-            image, text = (head(feature).float() for head, feature in zip(self.assign, features, strict=True))
+            image, text = (
+                head((feature,))[0].float() / self.assignment_temperature
+                for head, feature in zip(self.assign, features, strict=True)
+            )
             losses["loss_nclip"] = self.weights["nclip"] * assignment_loss(image, text, self.sharpness, self.evenness)
         return losses
 
