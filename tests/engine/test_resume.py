@@ -6,6 +6,7 @@ import pytest
 from mmengine.hooks import Hook
 
 from clasp_bench.engine.checkpoints import checkpoints
+from clasp_bench.engine.hooks import CostHook
 from clasp_bench.errors import BenchError, ConfigError, DataError, Diverged, Preempted
 from tests.data.test_sources import FORMS, stored
 from tests.engine.runs import CLASP, in_another_process, made_up_labels, run, same, weights
