@@ -21,7 +21,8 @@ model = dict(
     num_parts=None,
     attribute_groups=None,
     projection=dict(prototypes=1024, hidden=256, bottleneck=64),
-    # in a few hundred steps self-distillation learns little but the camera and drowns the labels: docs/method.md has the figures
-    weights=dict(instance=0.1),
+    # in a few hundred steps self-distillation learns little but the camera and drowns the labels, and parts are learnt long before attributes:
+    # docs/method.md has the figures
+    weights=dict(instance=0.1, attribute=3.0),
     ema_momentum=0.99,
 )

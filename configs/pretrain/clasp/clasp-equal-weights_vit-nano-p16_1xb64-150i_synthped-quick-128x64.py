@@ -5,4 +5,4 @@ from mmengine.config import read_base
 with read_base():
     from ..._base_.clasp_vit_nano_quick import *
 
-model["weights"].update(instance=1.0)
+model["weights"].update(instance=1.0, attribute=1.0)
