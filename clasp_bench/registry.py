@@ -28,3 +28,4 @@ DATASETS = Registry("dataset", parent=root.DATASETS, scope="clasp_bench", locati
 DATA_SAMPLERS = Registry("data sampler", parent=root.DATA_SAMPLERS, scope="clasp_bench", locations=["clasp_bench.data"])
 METRICS = Registry("metric", parent=root.METRICS, scope="clasp_bench", locations=["clasp_bench.evaluation"])
 HOOKS = Registry("hook", parent=root.HOOKS, scope="clasp_bench", locations=["clasp_bench.engine"])
+TASK_UTILS = Registry("task util", parent=root.TASK_UTILS, scope="clasp_bench", locations=["clasp_bench.models"])

@@ -1,6 +1,7 @@
 """What detection transfers share: street scenes in COCO's layout, Faster R-CNN with one class, settings for crowds.
 
-Scenes are 384 pixels wide here; the pyramid has strides 4 to 32. Boxes that are not to be asked for neither attract nor repel.
+Scenes are 384 pixels wide here; the pyramid has strides 4 to 32. Boxes that are not to be asked for neither attract nor repel, nor do they hide
+the people in them.
 """
 
 from mmengine.config import read_base
@@ -22,9 +23,10 @@ from mmdet.models import (
     SingleRoIExtractor,
     StandardRoIHead,
 )
-from mmdet.models.task_modules import AnchorGenerator, DeltaXYWHBBoxCoder, MaxIoUAssigner, RandomSampler
+from mmdet.models.task_modules import AnchorGenerator, DeltaXYWHBBoxCoder, RandomSampler
 
 from clasp_bench.data.openmmlab.coco_boxes import CocoBoxes
+from clasp_bench.models.crowd_assigner import CrowdAssigner
 from clasp_bench.models.pyramid import SimpleFeaturePyramid
 
 default_scope = "mmdet"
@@ -70,7 +72,7 @@ model.update(
     ),
     train_cfg=dict(
         rpn=dict(
-            assigner=dict(type=MaxIoUAssigner, pos_iou_thr=0.7, neg_iou_thr=0.3, min_pos_iou=0.3, ignore_iof_thr=0.5),
+            assigner=dict(type=CrowdAssigner, pos_iou_thr=0.7, neg_iou_thr=0.3, min_pos_iou=0.3, ignore_iof_thr=0.5),
             sampler=dict(type=RandomSampler, num=256, pos_fraction=0.5, add_gt_as_proposals=False),
             allowed_border=-1,
             pos_weight=-1,
@@ -78,7 +80,7 @@ model.update(
         rpn_proposal=dict(nms_pre=300, max_per_img=200, nms=dict(type=nms, iou_threshold=0.7), min_bbox_size=0),
         rcnn=dict(
             assigner=dict(
-                type=MaxIoUAssigner,
+                type=CrowdAssigner,
                 pos_iou_thr=0.5,
                 neg_iou_thr=0.5,
                 min_pos_iou=0.5,

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
+from mmengine.structures import InstanceData
 from mmseg.models import CrossEntropyLoss, FCNHead
 from torch import nn
 
@@ -14,6 +15,7 @@ from clasp_bench.engine.contract import save_weights
 from clasp_bench.engine.layer_decay import BackboneLayerDecay
 from clasp_bench.errors import ContractError
 from clasp_bench.models.backbones import CLASPSwin, CLASPViT
+from clasp_bench.models.crowd_assigner import CrowdAssigner
 from clasp_bench.models.heatmaps import KeypointCrossEntropy, SoftmaxHeatmapHead
 from clasp_bench.models.parsing import PersonParser
 from clasp_bench.models.pyramid import SimpleFeaturePyramid
@@ -168,3 +170,16 @@ def test_keypoint_scores_are_those_of_gaussians_of_height_one():
     assert lost < 0.1
     # decoded as a share of the size
     assert joints.keypoints[0, 0] == pytest.approx((14 * 32 / 31, 30 * 64 / 63), abs=0.1)
+
+
+def test_a_region_to_ignore_hides_background_and_no_people():
+    """Priors: on a person in the crowd, beside her in the crowd, half out of the crowd, on a person outside, on nothing outside."""
+    crowd, people = [[0, 0, 100, 100]], [[10, 10, 30, 60], [200, 0, 230, 60]]
+    priors = [[10, 10, 30, 58], [60, 10, 80, 60], [90, 0, 110, 50], [200, 0, 230, 61], [300, 0, 320, 50]]
+    crowd, people, priors = (torch.tensor(rows, dtype=torch.float) for rows in (crowd, people, priors))
+    truth = InstanceData(bboxes=people, labels=torch.zeros(2, dtype=torch.long))
+    assigner = CrowdAssigner(pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0.5, ignore_iof_thr=0.5)
+    asked = InstanceData(priors=priors)
+    assert assigner.assign(asked, truth, InstanceData(bboxes=crowd)).gt_inds.tolist() == [1, -1, 0, 2, 0]
+    assert assigner.assign(asked, truth).gt_inds.tolist() == [1, 0, 0, 2, 0]
+    assert assigner.assign(asked, truth, InstanceData(bboxes=torch.zeros(0, 4))).gt_inds.tolist() == [1, 0, 0, 2, 0]
