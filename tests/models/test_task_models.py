@@ -178,7 +178,8 @@ def test_a_region_to_ignore_hides_background_and_no_people():
     priors = [[10, 10, 30, 58], [60, 10, 80, 60], [90, 0, 110, 50], [200, 0, 230, 61], [300, 0, 320, 50]]
     crowd, people, priors = (torch.tensor(rows, dtype=torch.float) for rows in (crowd, people, priors))
     truth = InstanceData(bboxes=people, labels=torch.zeros(2, dtype=torch.long))
-    assigner = CrowdAssigner(pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0.5, ignore_iof_thr=0.5)
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        assigner = CrowdAssigner(pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0.5, ignore_iof_thr=0.5)
     asked = InstanceData(priors=priors)
     assert assigner.assign(asked, truth, InstanceData(bboxes=crowd)).gt_inds.tolist() == [1, -1, 0, 2, 0]
     assert assigner.assign(asked, truth).gt_inds.tolist() == [1, 0, 0, 2, 0]
