@@ -98,7 +98,9 @@ def test_two_processes_train_as_one_does_with_the_same_global_batch(tmp_path, ph
     assert_close(curve(tmp_path / "one"), curve(tmp_path / "two"))
     header = read_header(tmp_path / "two" / "backbone.safetensors")
     assert header["photos_seen"] == 32 and header["processes"] == 2
-    assert_alike(*(without_key_biases(weights(tmp_path / run)) for run in ("one", "two")))
+    one, two = (without_key_biases(weights(tmp_path / run)) for run in ("one", "two"))
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=0, atol=2e-4, msg=name)
 
 
 def test_two_processes_stop_together_and_go_on(tmp_path, photos):
