@@ -16,6 +16,10 @@ class GlobalBatchNorm(nn.BatchNorm1d):
         return own_rows(super().forward(all_rows(features)))
 
 
+#: Arguments of mmpretrain's NonLinearNeck for features (B, D): normalised over the global batch, at its end too, and there without an affine map.
+NORMALISED_NECK = dict(with_avg_pool=False, with_last_bn_affine=False, norm_cfg=dict(type=GlobalBatchNorm))
+
+
 def own_index(rows: int, device: torch.device) -> Tensor:
     """(B,), where each of this process's `rows` rows lies in the global batch."""
     return own_rows(torch.arange(global_size(rows), device=device))

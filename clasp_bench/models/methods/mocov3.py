@@ -7,7 +7,7 @@ from mmpretrain.models.necks import NonLinearNeck
 from torch import Tensor
 
 from clasp_bench.data.multicrop import MultiCrop
-from clasp_bench.models.contrast import GlobalBatchNorm
+from clasp_bench.models.contrast import NORMALISED_NECK
 from clasp_bench.models.methods.base import encode
 from clasp_bench.models.methods.taught import Taught
 from clasp_bench.registry import MODELS
@@ -44,9 +44,8 @@ class MoCoV3(Taught):
         freeze_patches: bool = True,
     ):
         super().__init__(backbone, data_preprocessor)
-        common = dict(with_avg_pool=False, with_last_bn_affine=False, norm_cfg=dict(type=GlobalBatchNorm))
-        self.neck = NonLinearNeck(self.backbone.feature_dim, **common, **neck)
-        predictor = dict(type=NonLinearNeck, in_channels=neck["out_channels"], **common, **predictor)
+        self.neck = NonLinearNeck(self.backbone.feature_dim, **NORMALISED_NECK, **neck)
+        predictor = dict(type=NonLinearNeck, in_channels=neck["out_channels"], **NORMALISED_NECK, **predictor)
         self.head = MoCoV3Head(predictor, dict(type=CrossEntropyLoss, loss_weight=2 * temperature), temperature)
         if freeze_patches:
             self.backbone.patch_embed.requires_grad_(False)

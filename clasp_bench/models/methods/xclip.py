@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from clasp_bench.data.multicrop import MultiCrop
 from clasp_bench.distributed import all_rows
 from clasp_bench.models.captions import CaptionTower
-from clasp_bench.models.contrast import GlobalBatchNorm, learnt_temperature, symmetric_info_nce
+from clasp_bench.models.contrast import NORMALISED_NECK, learnt_temperature, symmetric_info_nce
 from clasp_bench.models.methods.base import SelfSupervised, encode
 from clasp_bench.registry import MODELS
 
@@ -67,8 +67,7 @@ class XCLIP(SelfSupervised):
             self.embed = nn.ModuleList(nn.Linear(width, embedding) for width in widths)
             self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
         if self.weights["nclip"]:
-            common = dict(with_avg_pool=False, with_last_bn_affine=False, norm_cfg=dict(type=GlobalBatchNorm))
-            self.assign = nn.ModuleList(NonLinearNeck(width, hidden, clusters, **common) for width in widths)
+            self.assign = nn.ModuleList(NonLinearNeck(width, hidden, clusters, **NORMALISED_NECK) for width in widths)
         self.display_name = "xCLIP" if all(self.weights.values()) else "CLIP" if self.weights["clip"] else "nCLIP"
 
     def loss(self, crops: MultiCrop, attributes: Tensor, attribute_confidence: Tensor) -> dict[str, Tensor]:
