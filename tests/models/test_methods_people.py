@@ -62,7 +62,7 @@ def test_solider_with_a_neutral_controller_is_dino_and_teaches_no_parts_where_th
 def test_solider_names_parts_at_the_price_of_a_uniform_guess_when_it_knows_nothing():
     """log 4 for each patch of the photos of semantic weight 1, over all photos."""
     method = build(quick_config("solider"))
-    method.least_person = -1.0
+    method.least_person, method.dino_share = -1.0, 0.0
     for parameter in method.part_classifier[-1].parameters():
         torch.nn.init.zeros_(parameter)
     with torch.no_grad():
@@ -73,6 +73,21 @@ def test_solider_names_parts_at_the_price_of_a_uniform_guess_when_it_knows_nothi
         share = (torch.rand(1, 4) < 0.5).float().mean().item()
     assert 0 < share < 1
     assert found == pytest.approx(share * np.log(4), abs=1e-5)
+
+
+def test_solider_is_dino_alone_in_the_first_part_of_a_run():
+    """No photo has weight 1 then, and none is taught parts, though every photo shows a person; afterwards half of them do."""
+    method = build(quick_config("solider"))
+    method.least_person, method.dino_share = -1.0, 0.5
+    steps = MessageHub.get_current_instance().get_info("max_iters")
+    crops = crops_of("solider", method)["crops"]
+    costs = []
+    for done in (0, steps // 2 - 1, steps // 2):  # a step adds one
+        method.teacher.steps.fill_(done)
+        with torch.no_grad():
+            torch.manual_seed(5)
+            costs.append(method.loss(crops)["loss_part"].item())
+    assert costs[:2] == [0, 0] and costs[2] > 0
 
 
 def test_solider_asks_for_the_parts_of_the_picture_with_one_hidden_and_of_the_whole_one(monkeypatch):

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 import torch
-from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
 from clasp_bench.data.multicrop import MultiCrop
@@ -99,5 +98,4 @@ class Harmony(IBOT):
 
     def current_hardness(self) -> float:
         """The own caption's part of the target at this step: from 1 down to `hardness` over the first `softening` of the run."""
-        steps = MessageHub.get_current_instance().get_info("max_iters")
-        return 1 - (1 - self.hardness) * min(1.0, self.teacher.steps.item() / (self.softening * steps))
+        return 1 - (1 - self.hardness) * min(1.0, self.progress() / self.softening)

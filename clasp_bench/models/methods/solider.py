@@ -60,7 +60,8 @@ class SOLIDER(SelfDistilled):
     backbone under one `semantic_weight`; tables therefore have one weight for all tasks, where the paper picks one a task. Directions of tokens
     are clustered (there tokens), the part to hide is drawn for each view (there for the batch), the part loss is a mean over all photos
     (there over those with enough of a person), and the part classifier's logits have no bound (there they are cosines).
-    Left out: the start from a finished DINO; DINO's schedules (see `DINO`).
+    Changed: the start from a finished DINO is the first part of the run, so that the row costs as many steps as any other.
+    Left out: DINO's schedules (see `DINO`).
 
     Args:
         backbone: Config of a dense `CLASPViT`.
@@ -68,6 +69,7 @@ class SOLIDER(SelfDistilled):
         body_parts: Parts of a person, background not counted.
         least_person: Photos are taught no parts whose person has no more than this share of the tokens.
         semantic_weight: w of the backbone that is handed on.
+        dino_share: Share of the run, from its beginning, in which all photos have weight 0 and parts are not taught.
         weights: Factor of each loss: instance, part.
         **kwargs: See `SelfDistilled`.
     """
@@ -83,6 +85,7 @@ class SOLIDER(SelfDistilled):
         body_parts: int = 3,
         least_person: float = 0.5,
         semantic_weight: float = 0.5,
+        dino_share: float = 0.0,
         weights: dict[str, float] | None = None,
         **kwargs,
     ):
@@ -93,6 +96,7 @@ class SOLIDER(SelfDistilled):
             nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, 1 + body_parts)
         )
         self.body_parts, self.least_person, self.semantic_weight = body_parts, least_person, semantic_weight
+        self.dino_share = dino_share
         self.weights = dict(instance=1.0, part=1.0) | dict(weights or {})
         self.add_teacher(ema_momentum)
 
@@ -100,7 +104,8 @@ class SOLIDER(SelfDistilled):
         """DINO's loss of all photos and the part loss of those whose semantic weight is 1; labels are not used."""
         self.update_teacher()
         views, images = crops.global_.shape[:2]
-        semantic = uniform(1, images, device=crops.global_.device)[0] < 0.5
+        chance = 0.5 if self.progress() > self.dino_share else 0.0
+        semantic = uniform(1, images, device=crops.global_.device)[0] < chance
         hidden_part = uniform(views, images, device=crops.global_.device)
         student, teacher = [], []
         for w in (0, 1):

@@ -1,6 +1,7 @@
 """What methods with an EMA teacher share, and among them those that distil it through DINO's head."""
 
 import torch
+from mmengine.logging import MessageHub
 from mmpretrain.models.utils import CosineEMA
 from torch import Tensor, nn
 
@@ -29,6 +30,10 @@ class Taught(SelfSupervised):
     def update_teacher(self) -> None:
         """Move the teacher, at the beginning of a step; the first call copies the student."""
         self.teacher.update_parameters(self._student())
+
+    def progress(self) -> float:
+        """How much of the run is done, from 0 to 1."""
+        return self.teacher.steps.item() / MessageHub.get_current_instance().get_info("max_iters")
 
     def _student(self) -> nn.ModuleList:
         return nn.ModuleList([getattr(self, name) for name in self.followed])
