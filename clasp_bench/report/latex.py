@@ -76,7 +76,7 @@ def _cell(table: WorldTable, method: str, column: Column) -> str:
         return FAILED if table.failure(method, column) else MISSING
     mean = number(cell.mean, column)
     marked = {BEST: f"\\textbf{{{mean}}}", SECOND: f"\\underline{{{mean}}}", None: mean}[cell.mark]
-    return marked if cell.std is None else f"{marked} {{\\scriptsize$\\pm${number(cell.std, column)}}}"
+    return marked if cell.std is None else f"{marked} {{\\scriptsize$\\pm${number(cell.std, column, cell.mean)}}}"
 
 
 def _row(cells: Sequence[str]) -> str:

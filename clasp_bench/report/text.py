@@ -17,14 +17,20 @@ from clasp_bench.report.tables import BEST, SECOND, Cell, Column, WorldTable, lo
 MISSING, FAILED = "–", "failed"
 
 
-def number(value: float, column: Column) -> str:
-    """A figure at the precision of tables: one decimal for percentages, four digits otherwise."""
-    return f"{value:.1f}" if column.unit == "%" else f"{value:.4g}"
+def number(value: float, column: Column, beside: float | None = None) -> str:
+    """A figure at the precision of tables: one decimal for percentages, two below 1 %, four digits otherwise.
+
+    Args:
+        beside: The figure whose decimals `value` has, for instance the mean that it is the deviation of; None: its own.
+    """
+    if column.unit != "%":
+        return f"{value:.4g}"
+    return f"{value:.2f}" if abs(value if beside is None else beside) < 1 else f"{value:.1f}"
 
 
 def spread(cell: Cell, column: Column, show_n: bool) -> str:
     """What stands behind the mean: ``" ± 0.4"``, and ``" (3)"`` if ``show_n``."""
-    deviation = "" if cell.std is None else f" ± {number(cell.std, column)}"
+    deviation = "" if cell.std is None else f" ± {number(cell.std, column, cell.mean)}"
     return deviation + (f" ({cell.n})" if show_n else "")
 
 

@@ -33,6 +33,12 @@ def test_markdown_holds_the_figures_marks_and_missing_runs():
     assert mae == "| MAE | none | – | – | <u>31.0</u> ± 1.0 (3) | <u>69</u> ± 1 (3) | – | – |"
 
 
+def test_percentages_below_1_have_two_decimals_and_so_have_their_deviations():
+    barely = [a_record("MAE", seed=seed, mAP=value) for seed, value in enumerate((0.31, 0.4, 0.46))]
+    shown = text.markdown(assemble([*RECORDS[:3], *barely]))
+    assert "**41.0** ± 1.0 |" in shown and "<u>0.39</u> ± 0.08 |" in shown
+
+
 def test_markdown_compares_with_the_reference():
     lines = text.markdown(assemble(RECORDS)).splitlines()
     assert "### CLASP against the others" in lines
