@@ -11,4 +11,5 @@ model.update(
     type=MoCoV3,
     neck=dict(hid_channels=256, out_channels=64, num_layers=3),
     predictor=dict(hid_channels=256, out_channels=64, num_layers=2),
+    ema_momentum=0.9,  # a momentum encoder that follows in 10 steps, where a run has hundreds: docs/methods.md
 )
