@@ -10,7 +10,7 @@ from clasp_bench.report.tables import Column, WorldTable
 from clasp_bench.report.text import metric_title
 
 NEEDED = ("method", "task", "metric", "mean")
-NARROWING = ("world", "task_version", "dataset", "dataset_digest", "protocol")
+NARROWING = ("world", "task_version", "dataset", "dataset_version", "protocol")
 
 
 def fallen(tables: Sequence[WorldTable], path: str | Path, tolerance: float = 0.0) -> list[str]:
@@ -18,7 +18,7 @@ def fallen(tables: Sequence[WorldTable], path: str | Path, tolerance: float = 0.
 
     Args:
         path: a ``report.csv``, or any CSV with the columns method, task, metric and mean. Of world, task_version, dataset,
-            dataset_digest and protocol, those that the CSV has must agree too. Rows without a mean are passed over.
+            dataset_version and protocol, those that the CSV has must agree too. Rows without a mean are passed over.
         tolerance: how much worse a mean may be, in the metric's unit.
     Raises:
         ConfigError: not such a table, or a row that fits several figures.

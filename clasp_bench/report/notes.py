@@ -148,4 +148,11 @@ def _cautions(table: WorldTable) -> list[str]:
     commits = {run.code.commit for run in records}
     if len(commits) > 1:
         cautions.append(f"The runs come from {len(commits)} versions of the code; each run below names its own.")
+    digests: dict[str, set[str]] = {}
+    for data in (run.dataset for run in records if run.dataset.rendering):
+        digests.setdefault(data.name, set()).add(data.digest)
+    if several := [name for name, found in digests.items() if len(found) > 1]:
+        cautions.append(
+            f"Pictures of {', '.join(several)} were rendered on several kinds of processors: the same people and scenes, other roundings."
+        )
     return [*cautions, *(f"{warning[0].upper()}{warning[1:]}." for warning in table.warnings)]

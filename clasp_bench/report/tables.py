@@ -39,7 +39,7 @@ class Column:
     task: str
     task_version: int
     dataset: str
-    dataset_digest: str
+    dataset_version: str
     protocol: str
     metric: str
     unit: str
@@ -134,8 +134,8 @@ class WorldTable:
             parts.append(f"v{column.task_version}")
         if len({other.dataset for other in rivals}) > 1:
             parts.append(column.dataset)
-        if len({(other.dataset, other.dataset_digest) for other in rivals}) > len({other.dataset for other in rivals}):
-            parts.append(column.dataset_digest[:8])
+        if len({(other.dataset, other.dataset_version) for other in rivals}) > len({other.dataset for other in rivals}):
+            parts.append(column.dataset_version[:8])
         if len({other.protocol for other in rivals}) > 1:
             parts.append(column.protocol)
         return " ".join(parts)
@@ -187,7 +187,7 @@ def long_table(tables: Sequence[WorldTable]) -> pd.DataFrame:
                         "task": column.task,
                         "task_version": column.task_version,
                         "dataset": column.dataset,
-                        "dataset_digest": column.dataset_digest,
+                        "dataset_version": column.dataset_version,
                         "protocol": column.protocol,
                         "metric": column.metric,
                         "unit": column.unit,
@@ -237,7 +237,7 @@ def _columns(record: RunRecord) -> list[Column]:
             record.task,
             record.task_version,
             record.dataset.name,
-            record.dataset.digest,
+            record.dataset.version,
             record.protocol,
             name,
             metric.unit,

@@ -23,11 +23,12 @@ from clasp_bench.files import digest, write_text
 from clasp_bench.hardware import cpu_name
 from clasp_bench.suite.failures import FAILURES_JSON
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 #: Version n -> the function that turns a record of version n into one of version n + 1.
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda data: data,  # version 2 added hours, FLOPs, curves and the digest of the labels, all unknown to version 1
+    2: lambda data: data,  # version 3 added what rendered data follow from, unknown to version 2
 }
 
 #: What a report writes beside the records it read.
@@ -57,10 +58,22 @@ class _Part(BaseModel):
 
 
 class Dataset(_Part):
-    """The labelled data of the task; ``digest`` covers the files used and not the folder they lie in."""
+    """The labelled data of the task.
+
+    Args:
+        digest: over the files used, not the folder they lie in.
+        rendering: what rendered pictures follow from: generator, scale and seed; None for photographs. Another kind of processor renders
+            the same people and scenes with other roundings, and the files have another digest.
+    """
 
     name: str
     digest: str
+    rendering: str | None = None
+
+    @property
+    def version(self) -> str:
+        """What tells it apart from other versions: the digest of its files or, of rendered pictures, of what they follow from."""
+        return self.digest if self.rendering is None else digest(f"{self.name} {self.rendering}".encode())
 
 
 class Metric(_Part):
@@ -229,11 +242,20 @@ def write_record(record: RunRecord, results_dir: str | Path) -> Path:
 
 def world_of(data: str | Path) -> str:
     """The world that data are of: ``synthped-<scale>`` for a SynthPed universe or a layout in one, elsewhere the name of their folder."""
-    data = Path(data)
-    for universe in (data / "universe.json", data.parent / "universe.json"):
-        if universe.is_file():
-            return f"synthped-{json.loads(universe.read_text())['scale']}"
-    return data.resolve().name
+    universe = _universe(Path(data))
+    return Path(data).resolve().name if universe is None else f"synthped-{universe['scale']}"
+
+
+def rendering_of(data: str | Path) -> str | None:
+    """What data of a SynthPed universe follow from, in words: ``"generator 2, small, seed 1"``; None for other data."""
+    universe = _universe(Path(data))
+    return universe and f"generator {universe['generator']}, {universe['scale']}, seed {universe['seed']}"
+
+
+def _universe(data: Path) -> dict[str, Any] | None:
+    """The universe.json of a universe or of a layout in one."""
+    found = (path for path in (data / "universe.json", data.parent / "universe.json") if path.is_file())
+    return next((json.loads(path.read_text()) for path in found), None)
 
 
 def read_record(path: str | Path) -> RunRecord:

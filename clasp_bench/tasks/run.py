@@ -42,6 +42,7 @@ from clasp_bench.suite.record import (
     RunRecord,
     Weights,
     provenance,
+    rendering_of,
     world_of,
 )
 from clasp_bench.tasks import Figure, Task, find_task
@@ -166,7 +167,7 @@ def prepare(
     if weights:
         config.model.backbone.weights = str(weights)
     config.seed = seed
-    dataset = Dataset(name=train.name, digest=train.digest())
+    dataset = Dataset(name=train.name, digest=train.digest(), rendering=rendering_of(root))
     identity = {
         "task": [name, task.version],
         "config": digest(recipe.encode()),

@@ -3,6 +3,7 @@ import math
 import pytest
 from scipy.stats import t as student
 
+from clasp_bench.files import digest
 from clasp_bench.report.notes import notes
 from clasp_bench.report.tables import BEST, SECOND, world_tables
 from clasp_bench.suite.record import Code, Dataset, RunConfig, Weights
@@ -137,12 +138,26 @@ def test_worlds_are_never_mixed():
         ({"task_version": 2}, {"reid v1", "reid v2"}),
         ({"protocol": "head"}, {"reid full", "reid head"}),
         ({"dataset": Dataset(name="msmt17", digest="x")}, {"reid market1501", "reid msmt17"}),
+        ({"dataset": Dataset(name="market1501", digest="another")}, {"reid another", f"reid {digest(b'data')[:8]}"}),
     ],
 )
 def test_runs_that_cannot_be_compared_stand_in_columns_of_their_own(changes, shown):
     table = table_of(*runs("A", 40), *runs("B", 41, **changes))
     assert {table.heading(column) for column in table.columns} == shown
     assert all(len([key for key in table.cells if key[1] == column]) == 1 for column in table.columns)
+
+
+def test_one_universe_rendered_by_two_kinds_of_processors_is_one_column_and_a_note_says_so():
+    here, there, moved = (
+        Dataset(name="market1501", digest=name, rendering=f"generator 2, quick, seed {seed}")
+        for name, seed in (("x", 1), ("y", 1), ("x", 2))
+    )
+    table = table_of(*runs("A", 40, dataset=here), *runs("B", 41, dataset=there))
+    assert {table.heading(column) for column in table.columns} == {"reid"}
+    assert any("market1501 were rendered on several kinds of processors" in note for note in notes(table))
+    assert not any("kinds of processors" in note for note in notes(table_of(*runs("A", 40, dataset=here))))
+    apart = table_of(*runs("A", 40, dataset=here), *runs("B", 41, dataset=moved))
+    assert len({apart.heading(column) for column in apart.columns}) == 2
 
 
 def test_two_runs_of_one_seed_are_not_averaged_the_newer_counts_and_a_note_says_so():

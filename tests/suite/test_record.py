@@ -14,12 +14,14 @@ from clasp_bench.suite import record as record_module
 from clasp_bench.suite.record import (
     CURVE_POINTS,
     Curve,
+    Dataset,
     Metric,
     RunConfig,
     Weights,
     provenance,
     read_record,
     read_records,
+    rendering_of,
     write_record,
 )
 from tests.suite.records import a_record
@@ -115,8 +117,17 @@ def test_a_record_of_the_first_schema_reads_with_what_it_did_not_know_unknown(tm
         del old["cost"][name]
     (tmp_path / "old.json").write_text(json.dumps(old))
     read = read_record(tmp_path / "old.json")
-    assert (read.schema_version, read.curves, read.cost.gpu_hours, read.labels.digest) == (2, {}, None, None)
+    assert (read.schema_version, read.curves, read.cost.gpu_hours, read.labels.digest) == (3, {}, None, None)
     assert read.key == a_record().key
+
+
+def test_rendered_data_are_told_apart_by_what_they_follow_from_and_photographs_by_their_files(tmp_path):
+    (tmp_path / "universe.json").write_text('{"generator": 2, "scale": "quick", "seed": 7}')
+    assert rendering_of(tmp_path) == rendering_of(tmp_path / "market1501") == "generator 2, quick, seed 7"
+    assert rendering_of(tmp_path / "other" / "market1501") is None
+    here, there = (Dataset(name="market1501", digest=name, rendering=rendering_of(tmp_path)) for name in "ab")
+    assert here.version == there.version != Dataset(name="lip", digest="a", rendering=here.rendering).version
+    assert Dataset(name="market1501", digest="a").version == "a"
 
 
 @pytest.mark.parametrize(("steps", "values"), [([1, 2], [0.5]), ([2, 1], [0.5, 0.4]), ([1, 1], [0.5, 0.4]), ([], [])])

@@ -56,7 +56,7 @@ def universe(tmp_path_factory):
     savemat(root / "pa100k/annotation.mat", annotation)
     street_scenes(root, rng)
     parsed_people(root / "lip", rng)
-    (root / "universe.json").write_text('{"scale": "quick", "seed": 1}')
+    (root / "universe.json").write_text('{"generator": 2, "scale": "quick", "seed": 1}')
     return root
 
 

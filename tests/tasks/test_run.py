@@ -221,6 +221,7 @@ def test_command_writes_a_record_that_can_be_read(universe, tmp_path, monkeypatc
     assert not end.value.code
     (path,) = (tmp_path / "results/synthped-quick/ablation/attribute").glob("4-*.json")
     made = read_record(path)
+    assert made.dataset.rendering == "generator 2, quick, seed 1"
     assert made.method == "ablation"
     printed = capsys.readouterr().out
     assert f"mA {made.metrics['mA'].value:.2f}" in printed and str(path) in printed.replace("\n", "")

@@ -127,7 +127,7 @@ function described(run) {
   dirty.className = "caution";
   return [
     ["Metrics", metrics],
-    ["Data", [`${run.dataset.name} `, code(run.dataset.digest.slice(0, 8)), `, ${run.task} version ${run.task_version}, protocol: ${run.protocol}`]],
+    ["Data", [`${run.dataset.name} `, code(run.dataset.digest.slice(0, 8)), `${run.dataset.rendering ? ` (${run.dataset.rendering})` : ""}, ${run.task} version ${run.task_version}, protocol: ${run.protocol}`]],
     ["Config", [`${run.config.name} `, code(run.config.digest.slice(0, 8)), ...(config ? [folded("text", config)] : [])]],
     ["Weights", weights ? [code(weights.digest.slice(0, 16)), folded("header", JSON.stringify(data.weights[weights.digest], null, 2))] : "random initialisation"],
     ["Pseudo-labels", labels ? [`${labels.teacher} `, code(labels.fingerprint.slice(0, 8)), ...(labels.digest ? [", labels ", code(labels.digest.slice(0, 8))] : [])] : "none"],
