@@ -31,7 +31,9 @@ def compare(
         raise RecordError(f"{results}: no world has runs of both {method} and {other}; it holds {', '.join(methods)}")
     for table in both:
         (compared,) = against(table, method, [other], table.columns)
-        console.print(text.comparison(table, compared), crop=False)
+        shown = text.comparison(table, compared)
+        console.width = max(console.width, text.natural_width(shown, console))  # a column that is cut tells nothing
+        console.print(shown)
         if len(table.headline) > 1:
             together = f"{compared.pairs} (task, seed) pairs" + (
                 f", mean {compared.effect:+.1f} of noise" if compared.pairs else ""

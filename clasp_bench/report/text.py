@@ -110,10 +110,15 @@ def csv(tables: Sequence[WorldTable]) -> str:
 def console(table: WorldTable, screen: Console) -> list[Table]:
     """The table for `rich`: whole where it fits the screen, otherwise cut into one for each task."""
     whole = _console_table(table, table.columns)
-    if Measurement.get(screen, screen.options.update(width=10_000), whole).maximum <= screen.width:
+    if natural_width(whole, screen) <= screen.width:
         return [whole]
     headings = dict.fromkeys(map(table.heading, table.columns))
     return [_console_table(table, [it for it in table.columns if table.heading(it) == heading]) for heading in headings]
+
+
+def natural_width(shown: Table, screen: Console) -> int:
+    """The width at which nothing in a table is cut or folded."""
+    return Measurement.get(screen, screen.options.update(width=10_000), shown).maximum
 
 
 def _console_table(table: WorldTable, columns: Sequence[Column]) -> Table:

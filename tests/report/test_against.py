@@ -64,10 +64,12 @@ def test_clasp_is_the_reference_unless_another_is_asked_for():
     assert assemble(runs("MAE", 30)).comparisons == {"synthped-quick": []}
 
 
-def test_the_compare_command_prints_every_metric_and_the_verdict(tmp_path, command):
-    for record in (*runs("CLASP", 50, 51), *runs("MAE", 30, 31)):
+@pytest.mark.parametrize("other", ["MAE", "CLASP-no-self-distillation"])
+def test_the_compare_command_prints_every_metric_and_the_verdict(tmp_path, command, other):
+    """In a screen of 80 columns too, and however long the names are."""
+    for record in (*runs("CLASP", 50, 51), *runs(other, 30, 31)):
         write_record(record, tmp_path)
-    shown = command("compare", "CLASP", "MAE", tmp_path).stdout
+    shown = command("compare", "CLASP", other, tmp_path).stdout
     for fact in ("reid mAP ↑", "reid error (px) ↓", "50.5", "30.5", "+20.0", "win"):
         assert fact in shown
     said = command("compare", "CLASP", "DINO", tmp_path, code=2).stderr
