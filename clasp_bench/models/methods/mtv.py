@@ -63,6 +63,10 @@ class MTV(IBOT):
         self.log_scale = nn.Parameter(torch.full((2,), math.log(SCALE)))
         self.bias = nn.Parameter(torch.full((2,), BIAS))
 
+    def exported(self) -> nn.Module:
+        """The backbone that captions and boxes train: the EMA one, which self-distillation alone needs, lags by half of a short training."""
+        return self.backbone
+
     def loss(self, crops: MultiCrop, attributes: Tensor, attribute_confidence: Tensor) -> dict[str, Tensor]:
         """Args: attributes (B, A) soft labels, attribute_confidence (B, groups): what the captions say. Returns: the four losses."""
         losses = super().loss(crops)
