@@ -250,7 +250,7 @@ def _columns(record: RunRecord) -> list[Column]:
 def _difference(one: RunRecord, other: RunRecord) -> str:
     if one.config.digest != other.config.digest:
         return "config"
-    return "weights"
+    return "weights" if one.dataset == other.dataset else "the rendering of the data"
 
 
 def _cells(runs: Mapping[tuple[str, Column], dict[int, RunRecord]]) -> dict[tuple[str, Column], Cell]:

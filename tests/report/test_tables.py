@@ -156,6 +156,8 @@ def test_one_universe_rendered_by_two_kinds_of_processors_is_one_column_and_a_no
     assert {table.heading(column) for column in table.columns} == {"reid"}
     assert any("market1501 were rendered on several kinds of processors" in note for note in notes(table))
     assert not any("kinds of processors" in note for note in notes(table_of(*runs("A", 40, dataset=here))))
+    twice = table_of(*runs("A", 40, dataset=here), *runs("A", 41, dataset=there))
+    assert cell(twice, "A").n == 1 and any("differ in the rendering of the data" in note for note in notes(twice))
     apart = table_of(*runs("A", 40, dataset=here), *runs("B", 41, dataset=moved))
     assert len({apart.heading(column) for column in apart.columns}) == 2
 
