@@ -82,17 +82,27 @@ def _failures(table: WorldTable) -> list[str]:
 
 def _pretrainings(table: WorldTable) -> list[str]:
     """Whether the spread between seeds holds pre-training, or fine-tuning alone."""
-    repeated, once = [], []
+    once: dict[str, int] = {}  # number of files behind its runs
+    repeated = False
     for method in table.methods:
         runs = table.runs(method, table.columns)
         weights = {(run.task, run.weights.digest) for run in runs if run.weights}
         if weights and len({run.seed for run in runs}) > 1:
-            # one file for a task; another task may have started from the same weights in another layout
-            (once if len(weights) == len({task for task, _ in weights}) else repeated).append(method)
+            if len(weights) == len({task for task, _ in weights}):
+                once[method] = len({digest for _, digest in weights})
+            else:
+                repeated = True
     if not once:
         return []
     who = "Each method was" if not repeated else f"{', '.join(once)} {'were' if len(once) > 1 else 'was'}"
-    return [f"{who} pre-trained once: the spread is that of fine-tuning alone and leaves out luck in pre-training."]
+    sentences = [
+        f"{who} pre-trained once: the spread is that of fine-tuning alone and leaves out luck in pre-training."
+    ]
+    if apart := ", ".join(method for method, files in once.items() if files > 1):
+        sentences.append(
+            f"Some tasks of {apart} started from another file: the same weights in another layout, or a second pre-training."
+        )
+    return sentences
 
 
 def _marks(table: WorldTable) -> list[str]:
@@ -148,11 +158,11 @@ def _cautions(table: WorldTable) -> list[str]:
     commits = {run.code.commit for run in records}
     if len(commits) > 1:
         cautions.append(f"The runs come from {len(commits)} versions of the code; each run below names its own.")
-    digests: dict[str, set[str]] = {}
+    digests: dict[tuple[str, str], set[str]] = {}
     for data in (run.dataset for run in records if run.dataset.rendering):
-        digests.setdefault(data.name, set()).add(data.digest)
-    if several := [name for name, found in digests.items() if len(found) > 1]:
+        digests.setdefault((data.name, data.version), set()).add(data.digest)
+    if several := {name for (name, _), found in digests.items() if len(found) > 1}:
         cautions.append(
-            f"Pictures of {', '.join(several)} were rendered on several kinds of processors: the same people and scenes, other roundings."
+            f"Pictures of {', '.join(sorted(several))} were rendered on several kinds of processors: the same people and scenes, other roundings."
         )
     return [*cautions, *(f"{warning[0].upper()}{warning[1:]}." for warning in table.warnings)]

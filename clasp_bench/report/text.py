@@ -52,9 +52,9 @@ def p_value(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.2g}"
 
 
-def signed(value: float, column: Column) -> str:
-    """A difference with its sign, at the precision of tables."""
-    return f"{'−' if value < 0 else '+'}{number(abs(value), column)}"
+def signed(value: float, column: Column, beside: float | None = None) -> str:
+    """A difference with its sign, at the precision of tables; `beside` as in `number`."""
+    return f"{'−' if value < 0 else '+'}{number(abs(value), column, beside)}"
 
 
 def duration(seconds: float | None) -> str:
@@ -155,7 +155,7 @@ def comparison(table: WorldTable, compared: Comparison) -> Table:
         shown.add_column(Text(title), justify="right", no_wrap=True)
     for column, it in compared.differences.items():
         means = (number(table.cells[name, column].mean, column) for name in (compared.reference, compared.method))
-        interval = " to ".join(signed(end, column) for end in it.interval) if it.interval else MISSING
+        interval = " to ".join(signed(end, column, it.mean) for end in it.interval) if it.interval else MISSING
         noise = MISSING if it.in_noise is None else f"{it.in_noise:.1f}"
         shown.add_row(Text(titles[column]), *means, signed(it.mean, column), interval, noise, p_value(it.p), it.verdict)
     return shown

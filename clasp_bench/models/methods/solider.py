@@ -59,8 +59,8 @@ class SOLIDER(SelfDistilled):
     Changed: the backbone is a Vision Transformer (theirs a Swin) and the controller acts behind its norms, so that what is handed on is a plain
     backbone under one `semantic_weight`; tables therefore have one weight for all tasks, where the paper picks one a task. Directions of tokens
     are clustered (there tokens), the part to hide is drawn for each view (there for the batch), the part loss is a mean over all photos
-    (there over those with enough of a person), and the part classifier's logits have no bound (there they are cosines).
-    Changed: the start from a finished DINO is the first part of the run, so that the row costs as many steps as any other.
+    (there over those with enough of a person), and the part classifier's logits have no bound (there they are cosines). The start from a
+    finished DINO is the first part of the run, so that the row costs as many steps as any other.
     Left out: DINO's schedules (see `DINO`).
 
     Args:
