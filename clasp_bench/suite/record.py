@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, ValidationError, model_validator
 
 from clasp_bench import __version__
+from clasp_bench.data.rendered import universe_of
 from clasp_bench.errors import RecordError
 from clasp_bench.files import digest, write_text
 from clasp_bench.hardware import cpu_name
@@ -242,20 +243,14 @@ def write_record(record: RunRecord, results_dir: str | Path) -> Path:
 
 def world_of(data: str | Path) -> str:
     """The world that data are of: ``synthped-<scale>`` for a SynthPed universe or a layout in one, elsewhere the name of their folder."""
-    universe = _universe(Path(data))
+    universe = universe_of(data)
     return Path(data).resolve().name if universe is None else f"synthped-{universe['scale']}"
 
 
 def rendering_of(data: str | Path) -> str | None:
     """What data of a SynthPed universe follow from, in words: ``"generator 2, small, seed 1"``; None for other data."""
-    universe = _universe(Path(data))
+    universe = universe_of(data)
     return universe and f"generator {universe['generator']}, {universe['scale']}, seed {universe['seed']}"
-
-
-def _universe(data: Path) -> dict[str, Any] | None:
-    """The universe.json of a universe or of a layout in one."""
-    found = (path for path in (data / "universe.json", data.parent / "universe.json") if path.is_file())
-    return next((json.loads(path.read_text()) for path in found), None)
 
 
 def read_record(path: str | Path) -> RunRecord:

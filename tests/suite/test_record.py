@@ -22,6 +22,7 @@ from clasp_bench.suite.record import (
     read_record,
     read_records,
     rendering_of,
+    world_of,
     write_record,
 )
 from tests.suite.records import a_record
@@ -123,8 +124,10 @@ def test_a_record_of_the_first_schema_reads_with_what_it_did_not_know_unknown(tm
 
 def test_rendered_data_are_told_apart_by_what_they_follow_from_and_photographs_by_their_files(tmp_path):
     (tmp_path / "universe.json").write_text('{"generator": 2, "scale": "quick", "seed": 7}')
-    assert rendering_of(tmp_path) == rendering_of(tmp_path / "market1501") == "generator 2, quick, seed 7"
-    assert rendering_of(tmp_path / "other" / "market1501") is None
+    for inside in ("", "market1501", "msmt17/MSMT17_V1"):
+        assert rendering_of(tmp_path / inside) == "generator 2, quick, seed 7"
+        assert world_of(tmp_path / inside) == "synthped-quick"
+    assert rendering_of(tmp_path.parent / "market1501") is None
     here, there = (Dataset(name="market1501", digest=name, rendering=rendering_of(tmp_path)) for name in "ab")
     assert here.version == there.version != Dataset(name="lip", digest="a", rendering=here.rendering).version
     assert Dataset(name="market1501", digest="a").version == "a"

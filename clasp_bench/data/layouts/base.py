@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from clasp_bench.data.layouts.contents import Annotated, Section
+from clasp_bench.data.rendered import universe_of
 from clasp_bench.errors import DataError
 from clasp_bench.files import digest, digest_file
 
@@ -132,7 +133,7 @@ class Layout(ABC):
     @property
     def rendered(self) -> bool:
         """Whether it belongs to a SynthPed universe, so that no official count applies."""
-        return any((folder / "universe.json").is_file() for folder in self.root.parents[:2])
+        return universe_of(self.root) is not None
 
     @cached_property
     def sections(self) -> list[Section]:
