@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from clasp_bench.data.sources import FolderSource
 from clasp_bench.progress import meter
 from clasp_bench.teacher import LabelRows, LabelStore, StoreWriter, load_vocabulary
 
@@ -32,7 +33,8 @@ def write(folder: Path, rows: int) -> None:
         "teacher": "none", "fingerprint": "0" * 64, "vocabulary": words.name, "vocabulary_digest": words.digest,
         "settings": {}, "grid": list(GRID), "parts": list(words.parts), "attribute_groups": words.attribute_groups,
     }  # fmt: skip
-    writer = StoreWriter(folder, [f"{number // 10_000:04d}/{number:08d}.jpg" for number in range(rows)], meta)
+    names = [f"{number // 10_000:04d}/{number:08d}.jpg" for number in range(rows)]
+    writer = StoreWriter(folder, FolderSource(folder, names), meta)
     rng, classes = np.random.default_rng(0), sum(map(len, words.attributes.values()))
     with meter("write", rows, unit="rows") as progress:
         for shard in writer.pending():

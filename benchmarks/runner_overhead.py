@@ -20,7 +20,7 @@ import torch
 from mmengine.hooks import Hook
 from PIL import Image
 
-from clasp_bench.data.images import list_images
+from clasp_bench.data.sources import FolderSource
 from clasp_bench.engine.pretrain import TAKES_LABELS, Pretraining, prepare
 from clasp_bench.engine.runner import build_runner
 from clasp_bench.teacher import LabelRows, StoreWriter
@@ -44,7 +44,7 @@ def write_photos(folder: Path, count: int, size: tuple[int, int] = (128, 64)) ->
 
 def write_labels(photos: Path, out: Path, parts: int = 7, groups: int = 8) -> Path:
     """A label store of random labels: `groups` attributes of two classes each."""
-    names, rng = list_images(photos), np.random.default_rng(0)
+    source, rng = FolderSource(photos), np.random.default_rng(0)
     meta = {
         "teacher": "random",
         "fingerprint": "",
@@ -54,15 +54,15 @@ def write_labels(photos: Path, out: Path, parts: int = 7, groups: int = 8) -> Pa
         "parts": [f"part {index}" for index in range(parts)],
         "attribute_groups": {f"group {index}": ["no", "yes"] for index in range(groups)},
     }
-    soft = rng.dirichlet([1, 1], (len(names), groups)).astype(np.float32)
+    soft = rng.dirichlet([1, 1], (len(source), groups)).astype(np.float32)
     rows = LabelRows(
-        rng.integers(0, parts, (len(names), 16, 8), dtype=np.uint8),
-        rng.random((len(names), 16, 8), dtype=np.float32),
-        soft.reshape(len(names), -1),
+        rng.integers(0, parts, (len(source), 16, 8), dtype=np.uint8),
+        rng.random((len(source), 16, 8), dtype=np.float32),
+        soft.reshape(len(source), -1),
         soft.max(-1),
-        np.ones(len(names), bool),
+        np.ones(len(source), bool),
     )
-    writer = StoreWriter(out, names, meta)
+    writer = StoreWriter(out, source, meta)
     for shard in writer.pending():
         chosen = writer.rows(shard)
         part = {name: values[chosen.start : chosen.stop] for name, values in vars(rows).items()}

@@ -8,7 +8,6 @@ therefore in pixels of the upright photo. OpenMMLab's loaders, through which ann
 
 import io
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -16,7 +15,6 @@ import numpy as np
 from PIL import Image
 
 from clasp_bench.errors import DataError, UnreadableImage
-from clasp_bench.files import digest
 
 try:
     import simplejpeg
@@ -46,11 +44,6 @@ def list_images(root: str | Path) -> list[str]:
     if not names:
         raise DataError(f"{root}: holds no image ({', '.join(sorted(SUFFIXES))}); check the path")
     return names
-
-
-def names_digest(names: Iterable[str]) -> str:
-    """Digest of a list of image names in order: says which images a label store belongs to."""
-    return digest(names)
 
 
 def decode_rgb(data: bytes, where: str) -> np.ndarray:

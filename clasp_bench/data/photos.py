@@ -39,7 +39,7 @@ class Photos(Dataset):
             from clasp_bench.teacher import LabelStore
 
             self.labels = LabelStore.open(labels)
-            self.labels.check(self.source.names)
+            self.labels.check(self.source)
 
     def __len__(self) -> int:
         return len(self.source)

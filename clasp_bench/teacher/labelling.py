@@ -16,7 +16,8 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from clasp_bench.data.images import list_images, read_resized
+from clasp_bench.data.images import read_resized
+from clasp_bench.data.sources import FolderSource
 from clasp_bench.errors import UnreadableImage
 from clasp_bench.progress import Meter, meter
 from clasp_bench.teacher.labeller import Labeller
@@ -43,13 +44,12 @@ def label_folder(
         LabelMismatch: `out` was made for other images.
         BenchError: `out` was made with another teacher, vocabulary or settings.
     """
-    root, names = Path(root), list_images(root)
-    writer = StoreWriter(out, names, labeller.meta)
+    writer = StoreWriter(out, FolderSource(root), labeller.meta)
     own = range(rank, writer.shards, ranks)
     pending = [shard for shard in own if not writer.finished(shard)]
     total, left = (sum(len(writer.rows(shard)) for shard in shards) for shards in (own, pending))
     with meter("label", total, done=total - left, unit="images") as progress:
-        label_shards(root, writer, labeller, pending, workers, progress)
+        label_shards(Path(root), writer, labeller, pending, workers, progress)
     return writer.finish() if all(map(writer.recorded, range(writer.shards))) else None
 
 

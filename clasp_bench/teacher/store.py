@@ -25,11 +25,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from clasp_bench.data.images import names_digest
+from clasp_bench.data.sources import PhotoSource
 from clasp_bench.errors import BenchError, LabelMismatch
 from clasp_bench.files import atomic_path, digest, digest_file, write_text
 
-FORMAT = 2
+FORMAT = 3
 ROWS_PER_SHARD = (
     512,
     16_384,
@@ -96,36 +96,36 @@ def _write_arrow(path: Path, batch: pa.RecordBatch) -> None:
 class StoreWriter:
     """Writes a store shard by shard, in any order; a second writer on the same folder finds what is finished."""
 
-    def __init__(self, path: str | Path, names: Sequence[str], meta: dict):
+    def __init__(self, path: str | Path, photos: PhotoSource, meta: dict):
         """Start a store, or go on with the one at `path`.
 
         Args:
-            names: image names, one a row.
+            photos: what is labelled, one a row.
             meta: what made the labels: `fingerprint`, `vocabulary_digest`, `settings`, `grid` (h, w), `parts`, `attribute_groups` and
                 whatever else shall be kept with them; JSON types only.
         Raises:
             LabelMismatch: the store at `path` was begun for other images.
             BenchError: it was begun with another teacher, vocabulary or settings.
         """
-        self.path, self.names = Path(path), names
-        self.shard_rows = int(np.clip(-(-len(names) // SHARDS_WANTED), *ROWS_PER_SHARD))
+        self.path, self.names = Path(path), photos.names
+        self.shard_rows = int(np.clip(-(-len(photos) // SHARDS_WANTED), *ROWS_PER_SHARD))
         shared = {
             "format": FORMAT,
-            "rows": len(names),
+            "rows": len(photos),
             "shard_rows": self.shard_rows,
-            "images_digest": names_digest(names),
+            "images_digest": photos.digest,
         }
         self.meta = json.loads(json.dumps({**meta, **shared}))
         if (self.path / "store.json").exists():
             begun = _read_json(self.path / "store.json")
+            _check_images(self.path, begun, photos)
             self._check_same(begun)
             self.shard_rows = begun["shard_rows"]
         else:
-            _write_arrow(self.path / "names.arrow", pa.record_batch({"name": pa.array(names, pa.large_string())}))
+            _write_arrow(self.path / "names.arrow", pa.record_batch({"name": pa.array(self.names, pa.large_string())}))
             write_text(self.path / "store.json", json.dumps(self.meta, indent=1))
 
     def _check_same(self, begun: dict) -> None:
-        _check_images(self.path, begun, self.names)
         for key in RECORDED:
             if begun.get(key) != self.meta[key]:
                 raise BenchError(
@@ -239,13 +239,13 @@ class LabelStore:
             self._names = Names(self.path / "names.arrow")
         return self._names
 
-    def check(self, names: Sequence[str]) -> None:
-        """Make sure that the rows belong to these images.
+    def check(self, photos: PhotoSource) -> None:
+        """Make sure that the rows belong to these photos.
 
         Raises:
             LabelMismatch: they were made for others.
         """
-        _check_images(self.path, self.meta, names)
+        _check_images(self.path, self.meta, photos)
 
     def verify(self) -> None:
         """Compare the checksum of every shard.
@@ -364,12 +364,11 @@ def _read_json(path: Path) -> dict:
         raise BenchError(f"{path}: cannot be read as JSON ({error}); delete the store and label again") from error
 
 
-def _check_images(path: Path, meta: dict, names: Sequence[str]) -> None:
-    digest = names_digest(names)
-    if (meta["rows"], meta["images_digest"]) != (len(names), digest):
+def _check_images(path: Path, meta: dict, photos: PhotoSource) -> None:
+    if (meta["rows"], meta["images_digest"]) != (len(photos), photos.digest):
         raise LabelMismatch(
-            f"{path}: made for {meta['rows']:,} images with digest {meta['images_digest'][:8]}, but there are now {len(names):,} "
-            f"with digest {digest[:8]}; label these images into another folder, or delete this one and run `clasp-bench label` again"
+            f"{path}: made for {meta['rows']:,} images with digest {meta['images_digest'][:8]}, but there are now {len(photos):,} "
+            f"with digest {photos.digest[:8]}; label these images into another folder, or delete this one and run `clasp-bench label` again"
         )
 
 

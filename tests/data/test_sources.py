@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from clasp_bench.data import images
-from clasp_bench.data.images import list_images, names_digest
+from clasp_bench.data.images import list_images
 from clasp_bench.data.photos import Photos, whole_batch
-from clasp_bench.data.sources import PackedNames, open_photos, tar
+from clasp_bench.data.sources import FolderSource, PackedNames, open_photos, tar
 from clasp_bench.errors import DataError, UnreadableImage
 
 FORMS = ("folder", "list", "lmdb", "lmdb file", "tar", "shards", "pattern")
@@ -70,7 +70,7 @@ def stored(form: str, folder: Path) -> Path:
 def test_the_same_photos_are_the_same_in_whatever_form_they_are_stored(photos, form):
     source = open_photos(stored(form, photos))
     assert list(source.names) == list_images(photos)
-    assert source.digest == names_digest(list_images(photos))
+    assert source.digest == FolderSource(photos).digest
     assert [source.encoded(i) for i in range(24)] == [(photos / name).read_bytes() for name in list_images(photos)]
 
 

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from clasp_bench.data.images import list_images
+from clasp_bench.data.sources import FolderSource
 from clasp_bench.engine.pretrain import WEIGHTS, prepare, pretrain
 from clasp_bench.teacher import LabelRows, StoreWriter
 from tests.conftest import ROOT
@@ -106,7 +107,7 @@ def made_up_labels(photos: Path, out: Path) -> Path:
         attribute_confidence=np.stack([soft[:, :2].max(1), soft[:, 2:].max(1)], 1).astype(np.float32),
         valid=np.ones(len(names), bool),
     )
-    writer = StoreWriter(out, names, meta)
+    writer = StoreWriter(out, FolderSource(photos), meta)
     writer.write(0, rows, {})
     writer.finish()
     return out

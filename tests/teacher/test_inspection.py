@@ -9,6 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from clasp_bench.cli import app
+from clasp_bench.data.sources import FolderSource
 from clasp_bench.errors import BenchError, ConfigError, LabelMismatch
 from clasp_bench.teacher import LabelRows, StoreWriter, load_vocabulary
 from clasp_bench.teacher.inspection import count, group_lines, part_lines
@@ -55,7 +56,7 @@ def store(tmp_path, photos, words):
     confidence = np.stack([attributes[:, :2].max(axis=1), attributes[:, 2:].max(axis=1)], axis=1)
     valid = np.arange(IMAGES) != 3
     rows = LabelRows(parts, np.full((IMAGES, 4, 2), 0.5, np.float32), attributes, confidence, valid)
-    writer = StoreWriter(tmp_path / "labels", names, meta)
+    writer = StoreWriter(tmp_path / "labels", FolderSource(photos), meta)
     writer.write(0, rows, {names[3]: "cannot be decoded & so on"})
     return writer.finish()
 

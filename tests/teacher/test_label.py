@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from clasp_bench.cli import app
 from clasp_bench.data.images import list_images
+from clasp_bench.data.sources import FolderSource
 from clasp_bench.errors import BenchError, LabelMismatch
 from clasp_bench.shipped import TEACHER_WEIGHTS
 from clasp_bench.teacher import LabelStore, load_vocabulary
@@ -38,7 +39,7 @@ def test_every_photo_gets_a_row_and_an_unreadable_one_is_quarantined(photos, tmp
     assert "8 images labelled by synthclip" in said
     assert "1 unreadable, listed in" in said
     store = LabelStore.open(tmp_path / "labels")
-    store.check(list_images(photos))
+    store.check(FolderSource(photos))
     rows = store.take(range(8))
     broken = list(store.names).index("a/broken.jpg")
     assert [bool(valid) for valid in rows.valid] == [row != broken for row in range(8)]

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+from clasp_bench.data.sources import FolderSource
 from clasp_bench.errors import BenchError, LabelMismatch
 from clasp_bench.teacher import LabelRows, LabelStore, StoreWriter
 
@@ -19,6 +20,7 @@ META = {
     "attribute_groups": {"hat": ["without hat", "hat"], "view": ["front", "side", "back"]},
 }
 NAMES = [f"{number:05d}.jpg" for number in range(1200)]  # three shards of 512, 512 and 176 rows
+PHOTOS = FolderSource("photos", NAMES)
 
 
 def labels(rows, seed=0):
@@ -34,8 +36,8 @@ def labels(rows, seed=0):
     )
 
 
-def fill(path, shards=None):
-    writer = StoreWriter(path, NAMES, META)
+def fill(path, shards=None, photos=PHOTOS):
+    writer = StoreWriter(path, photos, META)
     for shard in writer.pending() if shards is None else shards:
         writer.write(shard, labels(writer.rows(shard)), {})
     return writer
@@ -79,13 +81,26 @@ def test_store_travels_to_a_worker_process(store):
 
 
 def test_labels_of_other_images_are_refused(store):
-    store.check(NAMES)
+    store.check(PHOTOS)
     with pytest.raises(LabelMismatch, match=r"made for 1,200 images with digest .* there are now 1,199"):
-        store.check(NAMES[1:])
+        store.check(FolderSource("photos", NAMES[1:]))
     with pytest.raises(LabelMismatch):
-        store.check([*NAMES[:-1], "another.jpg"])
+        store.check(FolderSource("photos", [*NAMES[:-1], "another.jpg"]))
     with pytest.raises(LabelMismatch):
-        StoreWriter(store.path, NAMES[:-1], META)
+        StoreWriter(store.path, FolderSource("photos", NAMES[:-1]), META)
+
+
+def test_labels_of_other_images_with_the_same_names_are_refused(tmp_path):
+    for folder in ("one", "other"):
+        for name in NAMES[:40]:
+            path = tmp_path / folder / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(f"{folder} {name}".encode())
+    one, other = (FolderSource(tmp_path / folder) for folder in ("one", "other"))
+    store = fill(tmp_path / "labels", photos=one).finish()
+    store.check(FolderSource(tmp_path / "one"))
+    with pytest.raises(LabelMismatch, match=r"made for 40 images with digest .* there are now 40 with digest"):
+        store.check(other)
 
 
 def test_torn_shard_is_named_at_opening(store):
@@ -116,7 +131,7 @@ def test_a_killed_run_goes_on_from_whole_shards_and_ends_in_the_same_bytes(tmp_p
     with pytest.raises(BenchError, match="is not finished"):
         LabelStore.open(tmp_path / "killed")
     (tmp_path / "killed" / "shards" / "00002.json").unlink()  # killed between a shard and its record
-    writer = StoreWriter(tmp_path / "killed", NAMES, META)
+    writer = StoreWriter(tmp_path / "killed", PHOTOS, META)
     assert writer.pending() == [1, 2]
     kept = (tmp_path / "killed" / "shards" / "00000.arrow").stat().st_mtime_ns
     fill(tmp_path / "killed").finish()
@@ -128,7 +143,7 @@ def test_a_killed_run_goes_on_from_whole_shards_and_ends_in_the_same_bytes(tmp_p
 @pytest.mark.parametrize("key", ["fingerprint", "vocabulary_digest", "settings"])
 def test_a_store_is_not_gone_on_with_under_another_teacher(store, key):
     with pytest.raises(BenchError, match=f"was begun with another {key.replace('_digest', '')}"):
-        StoreWriter(store.path, NAMES, {**META, key: "other"})
+        StoreWriter(store.path, PHOTOS, {**META, key: "other"})
 
 
 def test_absent_foreign_and_newer_stores_are_one_sentence(tmp_path, store):

@@ -3,12 +3,17 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from clasp_bench.data.images import decode_rgb, names_digest, resize
+from clasp_bench.data.images import decode_rgb, resize
 from clasp_bench.errors import DataError, UnreadableImage
+from clasp_bench.files import digest
+
+SAMPLED = 16
 
 
 class PackedNames(Sequence[str]):
@@ -60,8 +65,16 @@ class PhotoSource(ABC):
 
     @cached_property
     def digest(self) -> str:
-        """Digest of the names in order: says which photos a label store belongs to."""
-        return names_digest(self.names)
+        """Digest of the names in order and of the bytes of `SAMPLED` photos spread evenly: says which photos a label store belongs to."""
+        spread = sorted({len(self) * number // SAMPLED for number in range(SAMPLED)})
+        return digest(chain(self.names, map(self._bytes_digest, spread)))
+
+    def _bytes_digest(self, index: int) -> str:
+        """Digest of one photo's bytes; of none, where they cannot be read."""
+        try:
+            return sha256(self.encoded(index)).hexdigest()
+        except UnreadableImage:
+            return ""
 
     def where(self, index: int) -> str:
         """How messages call photo `index`."""
