@@ -24,9 +24,9 @@ from torch.utils.data import DataLoader
 from torchmetrics.functional.classification import multiclass_jaccard_index
 
 from clasp_bench.registry import DATASETS, MODELS
-from clasp_bench.tasks import run
+from clasp_bench.tasks import CONFIGS, run
 
-LINEAR = run.CONFIGS / "parsing/parsing_clasp-vit-nano-linear_synthped-quick.py"
+LINEAR = CONFIGS / "parsing/parsing_clasp-vit-nano-linear_synthped-quick.py"
 CLASSES, VOID = 20, 255
 DECAY = 1e-5
 ITERATIONS = 700

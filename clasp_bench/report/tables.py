@@ -159,7 +159,7 @@ class WorldTable:
 
 
 def world_tables(records: Sequence[RunRecord], failures: Sequence[Failure] = ()) -> list[WorldTable]:
-    """One table for each world among ``records``, worlds in alphabetical order; failures of runs that were made after all do not count."""
+    """One table for each world of records or failures, worlds in alphabetical order; failures of runs that were made after all do not count."""
     by_world = defaultdict(list)
     for record in records:
         by_world[record.world].append(record)
@@ -167,7 +167,7 @@ def world_tables(records: Sequence[RunRecord], failures: Sequence[Failure] = ())
     missing = [it for it in failures if (it.world, it.method, it.task, it.seed) not in made]
     return [
         _world_table(world, by_world[world], tuple(it for it in missing if it.world == world))
-        for world in sorted(by_world)
+        for world in sorted({*by_world, *(it.world for it in missing)})
     ]
 
 

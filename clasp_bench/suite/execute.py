@@ -13,9 +13,9 @@ from pathlib import Path
 from clasp_bench.errors import BenchError
 from clasp_bench.suite.display import Display
 from clasp_bench.suite.executors import End, Executor, Job
-from clasp_bench.suite.failures import Failure, write_failures
+from clasp_bench.suite.failures import Failure, read_failures, write_failures
 from clasp_bench.suite.output import last_error
-from clasp_bench.suite.plan import Step, fingerprints
+from clasp_bench.suite.plan import Run, Step, fingerprints
 from clasp_bench.suite.state import CHANGED, DONE, FAILED, Entry, WorkFolder
 
 RETRIES = 2
@@ -95,6 +95,9 @@ class _Schedule:
         self.state = {
             name: state if left_alone(state, retry_failed) else WAITING for name, state in self.before.items()
         }
+        own = {step.run for step in steps}
+        before = read_failures(work.path / "results")
+        self.of_other_suites = [it for it in before if Run(it.method, it.task, it.seed, it.world) not in own]
         self.begun: dict[str, float] = {}
         self.losses = dict.fromkeys(self.step, 0)
 
@@ -140,7 +143,7 @@ class _Schedule:
             if self.state[step.name] == WAITING and (because := hindered(step, self.state)):
                 self.state[step.name] = SKIPPED
                 self.display.say(step, self.number[step.name], f"skipped, for it needs {because}", "yellow")
-        write_failures(self._failures(), self.work.path / "results")
+        write_failures([*self.of_other_suites, *self._failures()], self.work.path / "results")
 
     def _start(self) -> bool:
         """Starts what can start and says whether anything did."""

@@ -42,7 +42,7 @@ class _Failures(BaseModel):
 
 
 def write_failures(failures: Sequence[Failure], results_dir: str | Path) -> None:
-    """Replaces ``failures.json``; there is none where nothing failed."""
+    """Replaces ``failures.json`` in a suite's results; there is none where nothing failed."""
     path = Path(results_dir, FAILURES_JSON)
     if failures:
         content = _Failures(schema_version=SCHEMA_VERSION, failures=list(failures))
@@ -67,6 +67,6 @@ def read_failures(results_dir: str | Path) -> list[Failure]:
         except (OSError, ValueError) as error:
             fault = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             raise RecordError(
-                f"{path}: cannot be read as failures of a suite ({fault}); run the suite again or remove it"
+                f"{path}: cannot be read as failures of a suite ({fault}); remove it and run the suite again"
             ) from error
     return found

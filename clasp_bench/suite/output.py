@@ -41,7 +41,9 @@ def plain(text: str) -> str:
 
 
 def last_output(log: Path) -> str:
-    """What the command that was started last has printed, at most the last 64 KiB of it, colours included."""
+    """What the command that was started last has printed, at most the last 64 KiB of it, colours included; nothing, where it never began."""
+    if not log.exists():
+        return ""
     with open(log, "rb") as file:
         file.seek(max(0, log.stat().st_size - TAIL_BYTES))
         text = file.read().decode(errors="replace")

@@ -13,6 +13,22 @@ from clasp_bench.files import digest, digest_file
 from clasp_bench.shipped import TEACHER_WEIGHTS
 from clasp_bench.suite.record import world_of
 from clasp_bench.suite.suitefile import RANDOM, SHIPPED, Fitting, Method, Suite, Task
+from clasp_bench.tasks import default_config
+
+
+class Place(str):
+    """A path on a command line.
+
+    Attributes:
+        spelled: what stands for it in a fingerprint, so that neither where the work folder and the suite lie counts nor how one wrote it.
+    """
+
+    spelled: str
+
+    def __new__(cls, path: str | Path, spelled: str) -> "Place":
+        place = super().__new__(cls, path)
+        place.spelled = spelled
+        return place
 
 
 @dataclass(frozen=True)
@@ -73,9 +89,9 @@ def plan(suite: Suite, suite_dir: str | Path, work: str | Path) -> list[Step]:
 class _Plan:
     def __init__(self, suite: Suite, suite_dir: Path, work: Path):
         self.suite, self.suite_dir, self.work = suite, suite_dir, work
-        self.universe, self.results = str(work / "universe"), str(work / "results")
-        self.photos = self._beside(suite.photos) if suite.photos else str(work / "universe/photos")
-        self.labels = self._beside(suite.labels) if suite.labels else str(work / "labels")
+        self.universe, self.results = self._below("universe"), self._below("results")
+        self.photos = self._beside(suite.photos) if suite.photos else self._below("universe/photos")
+        self.labels = self._beside(suite.labels) if suite.labels else self._below("labels")
         self.rendered = ("synth",) if suite.universe else ()
 
     def steps(self) -> list[Step]:
@@ -114,19 +130,19 @@ class _Plan:
         )
 
     def _pretrain(self, name: str, method: Method) -> Step:
-        folder, config, suite = f"pretrain/{name}", Path(self._beside(method.config)), self.suite
+        folder, config, suite = f"pretrain/{name}", self._beside(method.config), self.suite
         store = Path(self.labels, "store.json")  # tells an outside store from another in its place
         return Step(
             f"pretrain-{name}",
             (
-                *("pretrain", str(config), "--data", self.photos),
+                *("pretrain", config, "--data", self.photos),
                 *(("--labels", self.labels) if method.labels else ()),
-                *("--work-dir", str(self.work / folder), "--resume"),
+                *("--work-dir", self._below(folder), "--resume"),
                 *_options(method.options),
             ),
             needs=(*self.rendered, *(("label",) if method.labels and not suite.labels else ())),
             inputs=(
-                *config_files(config),
+                *config_files(Path(config)),
                 *((store,) if method.labels and suite.labels and store.is_file() else ()),
             ),
             outputs=(f"{folder}/backbone.safetensors",),
@@ -137,20 +153,20 @@ class _Plan:
         folder = f"transfer/{row}-{task_name}-{seed}"
         weights, data = self._weights(row, method), self._beside(task.data) if task.data else self.universe
         own = method.tasks.get(task_name, Fitting())
-        config = Path(self._beside(own.config or task.config)) if own.config or task.config else None
+        config = self._beside(own.config or task.config) if own.config or task.config else None
         needs = (f"pretrain-{row}",) if method.config else ()
         return Step(
             f"transfer-{row}-{task_name}-{seed}",
             (
                 *("transfer", task_name, "--weights", weights, "--data", data, "--seed", str(seed)),
                 *(("--method", row) if row != RANDOM else ()),
-                *(("--config", str(config)) if config else ()),
-                *("--out", self.results, "--work-dir", str(self.work / folder), "--resume"),
+                *(("--config", config) if config else ()),
+                *("--out", self.results, "--work-dir", self._below(folder), "--resume"),
                 *_options((*task.options, *own.options)),
             ),
             needs=needs or (() if task.data else self.rendered),
             inputs=(
-                *(config_files(config) if config else ()),
+                *config_files(Path(config) if config else default_config(task_name)),
                 *((Path(weights),) if method.weights and weights != RANDOM else ()),
             ),
             outputs=(f"results/*/{row}/{task_name}/{seed}-*.json",),
@@ -161,11 +177,12 @@ class _Plan:
     def _weights(self, row: str, method: Method) -> str:
         """What the row's transfers start from."""
         if method.config:
-            return str(self.work / f"pretrain/{row}/backbone.safetensors")
-        return SHIPPED.get(method.weights or RANDOM) or self._beside(method.weights)
+            return self._below(f"pretrain/{row}/backbone.safetensors")
+        name = method.weights or RANDOM
+        return Place(SHIPPED[name], name) if name in SHIPPED else self._beside(name)
 
     def _report(self, transfers: Sequence[Step]) -> Step:
-        arguments = ("report", self.results, "--out", str(self.work / "report"))
+        arguments = ("report", self.results, "--out", self._below("report"))
         return Step("report", arguments, after=tuple(step.name for step in transfers), shown=True)
 
     def _world(self, task: Task) -> str:
@@ -174,8 +191,13 @@ class _Plan:
             return f"synthped-{self.suite.universe.scale}"
         return world_of(self._beside(task.data))
 
-    def _beside(self, path: str) -> str:
-        return os.path.normpath(self.suite_dir / path)
+    def _below(self, path: str) -> Place:
+        """A path in the work folder."""
+        return Place(self.work / path, f"work/{path}")
+
+    def _beside(self, path: str) -> Place:
+        """A path of the suite file."""
+        return Place(os.path.normpath(self.suite_dir / path), os.path.normpath(path))
 
 
 def _options(options: Sequence[str]) -> tuple[str, ...]:
@@ -210,7 +232,8 @@ def config_files(config: Path) -> tuple[Path, ...]:
 def fingerprints(steps: Sequence[Step]) -> dict[str, str]:
     """For each step the digest of its command, its inputs' content, the steps it builds on and our version.
 
-    What a config says counts and not how: another comment, docstring or layout is no reason to train anew.
+    What a config says counts and not how: another comment, docstring or layout is no reason to train anew, and neither is another place of the
+    work folder or the suite.
     """
     prints: dict[str, str] = {}
     digest_once = cache(_digest_content)  # weights are large, and many steps start from the same
@@ -218,7 +241,7 @@ def fingerprints(steps: Sequence[Step]) -> dict[str, str]:
         parts = [
             __version__,
             step.name,
-            *step.arguments,
+            *(word.spelled if isinstance(word, Place) else word for word in step.arguments),
             *map(digest_once, step.inputs),
             *(prints[need] for need in (*step.needs, *step.after)),
         ]

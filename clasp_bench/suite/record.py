@@ -15,7 +15,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
 from clasp_bench import __version__
 from clasp_bench.data.rendered import universe_of
@@ -200,7 +209,7 @@ class RunRecord(_Part):
     hardware: Hardware
     cost: Cost
     curves: dict[str, Curve] = {}
-    created: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
+    created: AwareDatetime = Field(default_factory=lambda: datetime.now(timezone.utc))
 
     @property
     def key(self) -> str:

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
 from clasp_bench.errors import ConfigError
 
+CONFIGS = Path(__file__).parents[2] / "configs/transfer"
 _NOT_TASKS = {"choose", "curves", "frozen", "predict", "run", "seeing", "showing"}
 
 
@@ -45,7 +47,6 @@ class Task:
 
     Attributes:
         version: Rises whenever a change of code alters the task's figures; it is part of a record's key.
-        config: The config used where none is given, below ``configs/transfer``.
         splits: Training and test split of a run that is recorded.
         held_out: Two parts of the training data, to train on and to choose settings on without looking at the test split.
         figures: By the name they have in a record, the headline first.
@@ -60,7 +61,6 @@ class Task:
     """
 
     version: int
-    config: str
     splits: tuple[str, str]
     held_out: tuple[str, str]
     figures: dict[str, Figure]
@@ -78,6 +78,11 @@ def flip_tested(config: Any) -> list[str]:
     """The remark on a model of plain features that sees a mirror image, too, when it is tested."""
     kind = config.model.type
     return ["flip test"] if getattr(kind, "__name__", kind) == "FlipTested" else []
+
+
+def default_config(name: str) -> Path:
+    """The config of a task where none is given."""
+    return CONFIGS / name / f"{name}_clasp-vit-nano_synthped-quick.py"
 
 
 def task_names() -> list[str]:

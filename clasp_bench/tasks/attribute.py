@@ -48,7 +48,6 @@ def _score_frozen(
 
 TASK = Task(
     version=1,
-    config="attribute/attribute_clasp-vit-nano_synthped-quick.py",
     splits=("trainval", "test"),
     held_out=("train", "val"),
     figures=declared(AttributeMetric),

@@ -34,7 +34,6 @@ def _evaluators(test: Any) -> list[dict[str, Any]]:
 
 TASK = Task(
     version=1,
-    config="detection/detection_clasp-vit-nano_synthped-quick.py",
     splits=("train", "val"),
     held_out=("fit", "held_out"),
     figures={

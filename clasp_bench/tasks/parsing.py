@@ -52,7 +52,6 @@ def _remarks(config: Config) -> list[str]:
 
 TASK = Task(
     version=1,
-    config="parsing/parsing_clasp-vit-nano_synthped-quick.py",
     splits=("train", "val"),
     held_out=("fit", "held_out"),
     figures={name: Figure(f"parsing/{name}") for name in ("mIoU", "aAcc", "mAcc")},

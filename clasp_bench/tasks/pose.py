@@ -46,7 +46,6 @@ def _remarks(config: Config) -> list[str]:
 
 TASK = Task(
     version=1,
-    config="pose/pose_clasp-vit-nano_synthped-quick.py",
     splits=("train", "val"),
     held_out=("fit", "held_out"),
     figures={

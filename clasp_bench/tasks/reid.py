@@ -71,7 +71,6 @@ def _score_frozen(
 
 TASK = Task(
     version=1,
-    config="reid/reid_clasp-vit-nano_synthped-quick.py",
     splits=("train", "test"),
     held_out=("fit", "held_out"),
     figures=declared(ReIDMetric),

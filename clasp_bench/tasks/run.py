@@ -26,6 +26,7 @@ from clasp_bench.engine.config import load_config
 from clasp_bench.engine.contract import read_header
 from clasp_bench.engine.contract.whole_model import save_model
 from clasp_bench.engine.hooks import cost_of
+from clasp_bench.engine.launch import join_processes, on_main
 from clasp_bench.engine.runner import build_runner
 from clasp_bench.errors import ConfigError, ContractError, DataError
 from clasp_bench.files import digest, digest_file
@@ -45,11 +46,10 @@ from clasp_bench.suite.record import (
     rendering_of,
     world_of,
 )
-from clasp_bench.tasks import Figure, Task, find_task
+from clasp_bench.tasks import Figure, Task, default_config, find_task
 from clasp_bench.tasks import frozen as frozen_features
 from clasp_bench.tasks.curves import training_curves
 
-CONFIGS = Path(__file__).parents[2] / "configs/transfer"
 RANDOM = "random"
 TIMED_STEPS = 3
 MODEL = "model.safetensors"  # in a work folder: backbone and head, for `clasp-bench predict`
@@ -141,7 +141,7 @@ def prepare(
         ConfigError, DataError, ContractError: a sentence that names what is wrong and where.
     """
     task = find_task(name)
-    config_path = Path(config_path) if config_path else CONFIGS / task.config
+    config_path = Path(config_path or default_config(name))
     with _unheard():
         config = load_config(config_path, options)
     _refuse_selection_on_test(config, config_path)
@@ -218,7 +218,8 @@ def run(transfer: Transfer, work_dir: str | Path, resume: bool) -> Outcome:
     """
     if transfer.frozen:
         return _score_frozen(transfer)
-    claim(work_dir, transfer.identity, resume)
+    join_processes()
+    on_main(lambda: claim(work_dir, transfer.identity, resume))
     with _unheard():
         runner = build_runner(transfer.config, work_dir, f"transfer {transfer.name} from {transfer.method}", resume)
     runner.train()

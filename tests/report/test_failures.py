@@ -51,10 +51,20 @@ def test_one_seed_that_failed_leaves_the_mean_of_the_others_and_a_note():
     assert "MAE, reid, seed 2 failed: no space <left> on device (work/logs/x.log)." in notes(table)
 
 
-def test_a_failure_that_was_made_good_or_is_of_another_world_or_task_is_not_shown():
-    moot = [a_failure(task="reid", seed=1), a_failure(world="elsewhere")]
-    assert assemble(RECORDS, failures=moot).tables[0].failures == ()
+def test_a_failure_that_was_made_good_or_is_of_another_task_is_not_shown():
+    assert assemble(RECORDS, failures=[a_failure(task="reid", seed=1)]).tables[0].failures == ()
     assert assemble(RECORDS, tasks=["reid"], failures=[a_failure()]).tables[0].failures == ()
+
+
+def test_a_world_in_which_everything_failed_is_shown_with_its_reasons_in_every_format():
+    report = assemble(RECORDS, failures=[a_failure(world="elsewhere")])
+    elsewhere, other = report.tables
+    assert (elsewhere.world, elsewhere.methods, other.failures) == ("elsewhere", ("MAE",), ())
+    reason = "MAE, attribute, seed 0 failed: no space <left> on device (work/logs/x.log)."
+    assert notes(elsewhere) == ["No run was made.", reason]
+    assert r"no space \<left\> on device" in text.markdown(report) and "{elsewhere" in latex.latex(report)
+    assert "no space &lt;left&gt; on device" in page.html(report, draw(report))
+    assert [it["world"] for it in json.loads(as_json(report))["worlds"]] == ["elsewhere", "synthped-quick"]
 
 
 def test_the_command_reads_failures_beside_records(tmp_path, command):

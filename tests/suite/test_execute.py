@@ -19,7 +19,7 @@ from clasp_bench.suite.execute import StepsFailed, execute
 from clasp_bench.suite.executors import End, Job, process
 from clasp_bench.suite.executors.local import LocalExecutor
 from clasp_bench.suite.executors.process import StepRunning, take_lock
-from clasp_bench.suite.failures import read_failures
+from clasp_bench.suite.failures import Failure, read_failures, write_failures
 from clasp_bench.suite.output import plain
 from clasp_bench.suite.plan import Step, fingerprints
 from clasp_bench.suite.state import WorkFolder
@@ -232,6 +232,17 @@ def test_what_failed_runs_again_when_asked_to_or_changed_and_not_otherwise(world
     (world / "mae.py").write_text("lr = 3\n")
     run_suite()
     assert calls(world) == ["pretrain", "transfer", "report"]
+
+
+def test_failures_of_another_suite_in_the_same_work_folder_stay(world, run_suite):
+    behave(world, pretrain="fail")
+    run_suite(code=2)
+    other = Failure(method="DINO", task="reid", seed=0, world="synthped-tiny", step="x", reason="y", log="z")
+    results = world / "work/results"
+    write_failures([other, *read_failures(results)], results)
+    behave(world)
+    run_suite("--retry-failed")
+    assert read_failures(results) == [other]
 
 
 def test_without_a_single_run_there_is_no_report(world, run_suite):

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,25 @@ def test_what_a_config_says_makes_a_step_out_of_date_and_not_how_it_says_it(conf
 def changed(before, after):
     old = fingerprints(before) if isinstance(before, list) else before
     return {name for name, value in fingerprints(after).items() if old.get(name) != value}
+
+
+def test_how_a_path_is_written_and_where_folders_lie_is_no_change(configs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = fingerprints(steps_of(configs, work=tmp_path / "work"))
+    suite = read_suite(configs / "suites/suite.yaml")
+    assert changed(before, plan(suite, "configs/suites", "work")) == set()
+    shutil.copytree(configs, tmp_path / "elsewhere/configs")
+    assert changed(before, plan(suite, tmp_path / "elsewhere/configs/suites", "results/work")) == set()
+
+
+def test_a_change_of_a_tasks_own_config_touches_runs_that_name_none(configs, tmp_path, monkeypatch):
+    own = tmp_path / "reid.py"
+    own.write_text("lr = 1\n")
+    monkeypatch.setattr("clasp_bench.suite.plan.default_config", lambda name: own)
+    before = fingerprints(steps_of(configs))
+    own.write_text("lr = 2\n")
+    touched = changed(before, steps_of(configs))
+    assert touched == {"report"} | {name for name in before if name.startswith("transfer") and "reid" in name}
 
 
 def test_a_change_touches_what_depends_on_it_and_nothing_else(configs):

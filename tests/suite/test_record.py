@@ -133,6 +133,13 @@ def test_rendered_data_are_told_apart_by_what_they_follow_from_and_photographs_b
     assert Dataset(name="market1501", digest="a").version == "a"
 
 
+def test_a_time_without_a_zone_is_a_broken_record_and_does_not_end_the_report(tmp_path):
+    path = write_record(a_record(), tmp_path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"created": "2026-01-01T00:00:00"}))
+    records, (warning,) = read_records(tmp_path)
+    assert records == [] and "broken record (created" in warning
+
+
 @pytest.mark.parametrize(("steps", "values"), [([1, 2], [0.5]), ([2, 1], [0.5, 0.4]), ([1, 1], [0.5, 0.4]), ([], [])])
 def test_a_curve_has_rising_steps_and_a_value_for_each(steps, values):
     with pytest.raises(ValidationError):

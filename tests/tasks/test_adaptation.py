@@ -6,7 +6,8 @@ import torch
 from clasp_bench.engine.contract import load_weights
 from clasp_bench.models.backbones import CLASPViT
 from clasp_bench.models.parsing import PersonParser
-from clasp_bench.tasks.run import CONFIGS, prepare, run
+from clasp_bench.tasks import CONFIGS
+from clasp_bench.tasks.run import prepare, run
 
 from .conftest import MOE, SMALL
 

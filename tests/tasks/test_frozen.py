@@ -17,10 +17,10 @@ from clasp_bench.evaluation.attribute import AttributeMetric
 from clasp_bench.evaluation.neighbours import choose_count, neighbour_logits
 from clasp_bench.registry import DATASETS
 from clasp_bench.suite.record import read_record
-from clasp_bench.tasks import find_task
+from clasp_bench.tasks import CONFIGS, find_task
 from clasp_bench.tasks.choose import best, try_settings
 from clasp_bench.tasks.predict import predict
-from clasp_bench.tasks.run import CONFIGS, MODEL, prepare, record, run
+from clasp_bench.tasks.run import MODEL, prepare, record, run
 
 from .conftest import OPTIONS, SMALL
 
@@ -34,7 +34,7 @@ AVERAGED = "from clasp_bench.engine.averaging import AveragedWeights\n"
 def edited(folder, task, line):
     """The task's config with a line at its end."""
     shutil.copytree(CONFIGS.parent, folder / "configs")
-    path = folder / "configs/transfer" / find_task(task).config
+    path = folder / "configs/transfer" / default_config(task).relative_to(CONFIGS)
     path.write_text(f"{path.read_text()}\n{line}\n")
     return path
 

@@ -16,8 +16,8 @@ from clasp_bench.engine.contract import read_header, save_weights
 from clasp_bench.errors import ConfigError, ContractError, DataError
 from clasp_bench.models.backbones import CLASPViT
 from clasp_bench.registry import DATASETS
-from clasp_bench.tasks import find_task
-from clasp_bench.tasks.run import CONFIGS, outline, prepare, record, run
+from clasp_bench.tasks import CONFIGS, find_task
+from clasp_bench.tasks.run import outline, prepare, record, run
 
 from .conftest import DETECTIONS, MOE, OPTIONS, SMALL
 
@@ -256,7 +256,7 @@ def test_weights_of_another_architecture_and_selection_on_test_are_refused(task,
     with pytest.raises(ContractError, match=r"holds a backbone with arch 'tiny', but .* asks for 'nano'"):
         prepare_small(task, other, universe)
     shutil.copytree(CONFIGS.parent, tmp_path / "configs")
-    path = tmp_path / "configs/transfer" / find_task(task).config
+    path = tmp_path / "configs/transfer" / default_config(task).relative_to(CONFIGS)
     path.write_text(path.read_text() + "\nval_cfg = dict(type=TestLoop)\n")
     with pytest.raises(ConfigError, match=r"val_cfg would choose a checkpoint by its scores"):
         prepare(task, "random", config_path=path, data=universe)

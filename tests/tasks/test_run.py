@@ -12,8 +12,8 @@ from clasp_bench.evaluation.attribute import AttributeMetric
 from clasp_bench.models.backbones import CLASPViT
 from clasp_bench.models.transfer import TransferModel
 from clasp_bench.suite.record import read_record
-from clasp_bench.tasks import find_task, task_names
-from clasp_bench.tasks.run import CONFIGS, outline, prepare, record, run
+from clasp_bench.tasks import CONFIGS, default_config, find_task, task_names
+from clasp_bench.tasks.run import outline, prepare, record, run
 
 from .conftest import MOE, OPTIONS, SMALL
 
@@ -27,7 +27,7 @@ def prepare_small(task, weights, universe, **arguments):
 @pytest.mark.parametrize("task", task_names())
 def test_a_task_has_a_config_that_trains_on_train_and_scores_test_by_declared_figures(task):
     found = find_task(task)
-    assert (CONFIGS / found.config).is_file()
+    assert default_config(task).is_file()
     assert next(iter(found.figures)) in ("mAP", "mA", "AP", "mIoU")
     assert found.splits[1] not in found.held_out
 
@@ -132,7 +132,7 @@ def test_held_out_run_never_opens_the_test_split(universe, tmp_path):
 )
 def test_config_that_would_mislead_is_refused(universe, tmp_path, line, sentence):
     shutil.copytree(CONFIGS.parent, tmp_path / "configs")
-    path = tmp_path / "configs/transfer" / find_task("reid").config
+    path = tmp_path / "configs/transfer" / default_config("reid").relative_to(CONFIGS)
     path.write_text(path.read_text() + "\n" + line + "\n")
     with pytest.raises(ConfigError, match=sentence):
         prepare("reid", "random", config_path=path, data=universe)

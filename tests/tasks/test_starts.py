@@ -10,7 +10,8 @@ from clasp_bench.engine.contract import read_header
 from clasp_bench.errors import ContractError
 from clasp_bench.report.tables import world_tables
 from clasp_bench.shipped import TEACHER_WEIGHTS
-from clasp_bench.tasks.run import CONFIGS, prepare, record, run
+from clasp_bench.tasks import CONFIGS
+from clasp_bench.tasks.run import prepare, record, run
 
 from .conftest import OPTIONS
 
