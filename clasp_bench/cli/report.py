@@ -56,6 +56,7 @@ def report(
         published=read_published(published) if published else None,
         failures=read_failures(results),
     )
+    worse = fallen(content.tables, check, tolerance) if check else []  # the table may be one that is written anew below
     out, drawn = out or results, draw(content)
     shown = {table.world: pictures(table, drawn[table.world]) for table in content.tables}
     files = {
@@ -83,7 +84,7 @@ def report(
     tables = (str(path) for path in written if path.suffix not in (".html", ".svg"))
     console.print(f"\nwritten: {', '.join(tables)}", f"plots: {(out / PLOTS).resolve()}", sep="\n", soft_wrap=True)
     console.print(f"page: {(out / 'report.html').resolve()}", soft_wrap=True)
-    if check and (worse := fallen(content.tables, check, tolerance)):
-        for sentence in worse:
-            Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(sentence, style="red")
+    for sentence in worse:
+        Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(sentence, style="red")
+    if worse:
         raise typer.Exit(FALLEN)

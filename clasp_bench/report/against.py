@@ -21,7 +21,8 @@ class Difference:
         interval: 95 % bootstrap interval over the seeds that both have; None with fewer than two.
         in_noise: the mean in units of the column's pooled standard deviation; None without noise.
         p: of the t-test with the column's pooled spread, Holm-corrected over the methods; None without noise.
-        paired_p: of Wilcoxon's signed-rank test over the seeds that both have, Holm-corrected over the methods.
+        paired_p: of Wilcoxon's signed-rank test over the seeds that both have, Holm-corrected over the methods; None with fewer
+            than two.
         pairs: how many seeds these are.
         verdict: ``"win"``, ``"tie"`` or ``"loss"`` of the reference by ``p``, or ``"untested"``.
     """
@@ -30,7 +31,7 @@ class Difference:
     interval: tuple[float, float] | None
     in_noise: float | None
     p: float | None
-    paired_p: float
+    paired_p: float | None
     pairs: int
     verdict: str
 
@@ -70,13 +71,13 @@ def against(table: WorldTable, reference: str, others: Sequence[str], columns: S
             raise RecordError(f"{table.world}: has no runs of {method}, only of {', '.join(table.methods)}")
     columns = {column: _column_differences(table, reference, others, column) for column in columns}
     pairs = {method: _noise_pairs(table, reference, method) for method in others}
-    p = dict(zip(others, holm(paired_tests(list(pairs.values()))), strict=True))
+    p = _corrected({method: differences for method, differences in pairs.items() if differences})
     return [
         Comparison(
             reference,
             method,
             {column: of_column[method] for column, of_column in columns.items() if method in of_column},
-            p=p[method] if pairs[method] else None,
+            p=p.get(method),
             pairs=len(pairs[method]),
             effect=float(np.mean(pairs[method])) if pairs[method] else None,
         )
@@ -94,7 +95,7 @@ def _column_differences(
     noise = table.noise[column]
     means = {method: column.sign * (ours.mean - cell.mean) for method, cell in theirs.items()}
     paired = {method: _seed_differences(table, reference, method, column) for method in theirs}
-    paired_p = holm(paired_tests(list(paired.values())))
+    paired_p = _corrected({method: differences for method, differences in paired.items() if len(differences) > 1})
     intervals = _intervals(paired)
     p: list[float | None] = [None] * len(theirs)
     if noise:
@@ -105,11 +106,11 @@ def _column_differences(
             interval=intervals.get(method),
             in_noise=means[method] / noise.deviation if noise and noise.variance else None,
             p=value,
-            paired_p=paired_value,
+            paired_p=paired_p.get(method),
             pairs=len(paired[method]),
             verdict=_verdict(means[method], value),
         )
-        for method, value, paired_value in zip(theirs, p, paired_p, strict=True)
+        for method, value in zip(theirs, p, strict=True)
     }
 
 
@@ -136,6 +137,11 @@ def _noise_pairs(table: WorldTable, reference: str, method: str) -> list[float]:
         for difference in _seed_differences(table, reference, method, column)
         if len(shared) > 1
     ]
+
+
+def _corrected(paired: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """p of each method's paired differences, Holm-corrected over these methods."""
+    return dict(zip(paired, holm(paired_tests(list(paired.values()))), strict=True))
 
 
 def _intervals(paired: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, float]]:

@@ -70,17 +70,28 @@ def _measured(task: CitedTask, table: WorldTable) -> list[SideRow]:
     columns = [column for column in columns if column.metric in task.metrics] or columns[:1]
     rows = []
     for method in table.methods:
-        cells = {
-            _side_column(table, column): (cell, column)
-            for column in columns
-            if (cell := table.cells.get((method, column)))
-        }
-        if cells:
-            header = _header(table, method, columns)
+        by_protocol: dict[str, list[Column]] = {}
+        for column in columns:
+            if (method, column) in table.cells:
+                by_protocol.setdefault(_protocol(table, column), []).append(column)
+        for protocol, of_protocol in by_protocol.items():
+            header = _header(table, method, of_protocol)
             backbone, supervision = _backbone(header), header.get("outside_supervision") or "none"
             size = "x".join(map(str, header.get("backbone", {}).get("img_size", ())))
-            rows.append(SideRow(method, backbone, size, MEASURED, str(supervision), False, cells))
+            cells = {_side_column(table, column): (table.cells[method, column], column) for column in of_protocol}
+            rows.append(SideRow(method, backbone, size, MEASURED, str(supervision), False, cells, (protocol,)))
     return rows
+
+
+def _protocol(table: WorldTable, column: Column) -> str:
+    """How the column's figures came about, with what else keeps it apart from other columns of the same metric on the same data."""
+    alike = [other for other in table.columns if _side_column(table, other) == _side_column(table, column)]
+    parts = [column.protocol]
+    if len({other.task_version for other in alike}) > 1:
+        parts.append(f"version {column.task_version} of the task")
+    if len({(other.dataset, other.dataset_version) for other in alike}) > 1:
+        parts.append(f"{column.dataset} {column.dataset_version}")
+    return ", ".join(parts)
 
 
 def _side_column(table: WorldTable, column: Column) -> SideColumn:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from clasp_bench.report.content import Report
-from clasp_bench.report.notes import notes
+from clasp_bench.report.notes import common_n, notes
 from clasp_bench.report.tables import BEST, SECOND, Column, WorldTable
 from clasp_bench.report.text import FAILED, metric_title, number, rank
 
@@ -51,7 +51,7 @@ def _table(
     table: WorldTable, columns: Sequence[Column], title: str, overall: bool, notes: Sequence[str]
 ) -> Iterator[str]:
     heads = [table.heading(column) for column in columns]
-    one_task = len(set(heads)) == 1
+    one_task, show_n = len(set(heads)) == 1, common_n(table) is None
     yield "\n\\begin{table}[t]\n\\centering\\small"
     yield f"\\caption{{{escape(title)}. {escape(' '.join(notes))}}}"
     yield f"\\label{{tab:{re.sub(r'[^A-Za-z0-9]+', '-', title)}}}"
@@ -65,18 +65,19 @@ def _table(
     for method in table.methods:
         over = table.overall[method]
         ends = [rank(over.mean_rank), rank(over.normalised_mean)] if overall else []
-        cells = [_cell(table, method, column) for column in columns]
+        cells = [_cell(table, method, column, show_n) for column in columns]
         yield _row([escape(method), *cells, *map(escape, ends)])
     yield "\\bottomrule\n\\end{tabular}}\n\\end{table}"
 
 
-def _cell(table: WorldTable, method: str, column: Column) -> str:
+def _cell(table: WorldTable, method: str, column: Column, show_n: bool) -> str:
     cell = table.cells.get((method, column))
     if cell is None:
         return FAILED if table.failure(method, column) else MISSING
     mean = number(cell.mean, column)
     marked = {BEST: f"\\textbf{{{mean}}}", SECOND: f"\\underline{{{mean}}}", None: mean}[cell.mark]
-    return marked if cell.std is None else f"{marked} {{\\scriptsize$\\pm${number(cell.std, column, cell.mean)}}}"
+    spread = "" if cell.std is None else f" {{\\scriptsize$\\pm${number(cell.std, column, cell.mean)}}}"
+    return f"{marked}{spread}" + (f" ({cell.n})" if show_n else "")
 
 
 def _row(cells: Sequence[str]) -> str:

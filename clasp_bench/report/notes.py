@@ -1,5 +1,6 @@
 """The sentences below a table: how to read its marks, whose labels were used, what CLASP is here, and what to be careful about."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from clasp_bench.report.against import Comparison
@@ -47,10 +48,10 @@ def comparison_notes(table: WorldTable, comparisons: Sequence[Comparison]) -> li
             "All tasks, p: Wilcoxon's signed-rank test over the differences of all (task, seed) pairs, each in units of its column's "
             "noise, Holm-corrected over the methods."
         )
-    if pairs and max(pairs) < 6:
+    if pairs and 1 < max(pairs) < 6:
         sentences.append(
             f"Paired over the {max(pairs)} seeds of a single task, Wilcoxon's test cannot give less than p = "
-            f"{2 ** (1 - max(pairs)):.2g}; its values are in report.json."
+            f"{2 ** (1 - max(pairs)):.2g}; `clasp-bench report` writes its values to report.json."
         )
     return sentences
 
@@ -62,6 +63,8 @@ def common_n(table: WorldTable) -> int | None:
 
 
 def _runs(table: WorldTable) -> list[str]:
+    if not table.cells:
+        return ["No run was made."]
     n = common_n(table)
     if n == 1:
         return ["One run in each cell: there is no spread, and small differences mean little."]
@@ -128,8 +131,9 @@ def _marks(table: WorldTable) -> list[str]:
 
 
 def _some_column_has_no_best(table: WorldTable) -> bool:
+    rows = Counter(column for _, column in table.cells)
     marked = {column for (_, column), cell in table.cells.items() if cell.mark == BEST}
-    return len(marked) < len(table.columns)
+    return any(table.noise[column] and rows[column] > 1 and column not in marked for column in table.columns)
 
 
 def _overall(table: WorldTable) -> list[str]:
@@ -137,7 +141,7 @@ def _overall(table: WorldTable) -> list[str]:
         return []
     return [
         "Mean rank and normalised mean are over the first metric of each task, among methods that have them all; the normalised mean "
-        "is the mean over tasks of 100 (x − worst) / (best − worst), worst and best being those of this table."
+        "is the mean over tasks of 100 (x − worst) / (best − worst), worst and best being those of these methods."
     ]
 
 

@@ -129,9 +129,10 @@ def mean_ranks(scores: pd.DataFrame) -> pd.Series:
 
 
 def normalised_mean(scores: pd.DataFrame) -> pd.Series:
-    """Mean over tasks of 100 (x - w) / (b - w), where b and w are the best and the worst mean of the task's column.
+    """Mean over tasks of 100 (x - w) / (b - w), where b and w are the best and the worst mean of the task's column
+    of `scores`.
 
-    100 is the best of this table at everything, 0 the worst at everything; a task at which all are equal counts 50. Rows with a
+    100 is the best of these methods at everything, 0 the worst at everything; a task at which all are equal counts 50. Rows with a
     missing task have none.
     """
     shares = 100 * (scores - scores.min()) / (scores.max() - scores.min())

@@ -30,6 +30,17 @@ def test_differences_are_taken_seed_by_seed():
     assert found.paired_p == pytest.approx(0.25)
 
 
+def test_methods_without_pairs_are_no_comparisons_to_correct_for():
+    """A and B meet in two tasks, C and D with A in one."""
+    ours = [run for task in ("reid", "pose") for run in runs("A", 40.5, 45.6, 50.7, task=task)]
+    theirs = [run for task in ("reid", "pose") for run in runs("B", 40, 45, 50, task=task)]
+    others = [*runs("C", 41, 46, 51, task="pose"), *runs("D", 30, 35, task="pose")]
+    table = table_of(*ours, *theirs, *others)
+    alone, among = against(table, "A", ["B"], table.headline), against(table, "A", ["B", "C", "D"], table.headline)
+    assert among[0].p == pytest.approx(alone[0].p) and [it.p for it in among[1:]] == [None, None]
+    assert only(table_of(*runs("A", 20, 40), *runs("B", 15)), "A", "B").paired_p is None
+
+
 def test_without_noise_nothing_is_tested():
     table = table_of(*runs("A", 50), *runs("B", 30))
     (compared,) = against(table, "A", ["B"], table.columns)

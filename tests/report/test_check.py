@@ -67,3 +67,15 @@ def test_the_command_exits_with_one_and_names_what_fell(tmp_path, before, comman
     assert "CLASP reid mAP: 40, worse than 41 in the table" in done.stderr and "MAE" not in done.stderr
     assert (tmp_path / "results/report.md").is_file()
     command("report", tmp_path / "results", "--check", before, "--tolerance", "1", code=0)
+
+
+def test_the_table_of_before_may_be_the_one_that_is_written_anew(tmp_path, command):
+    results = tmp_path / "results"
+    for record in runs("CLASP", 40, 42):
+        write_record(record, results)
+    command("report", results)
+    for record in runs("CLASP", 38, 40):
+        write_record(record, results)
+    done = command("report", results, "--check", results / "report.csv", code=1)
+    assert "CLASP reid mAP: 39, worse than 41 in the table" in done.stderr
+    command("report", results, "--check", results / "report.csv")

@@ -150,6 +150,13 @@ def test_rows_gather_data_sets_and_keep_label_using_methods_last(tmp_path):
     ]
 
 
+def test_protocols_stand_in_rows_of_their_own_and_none_is_lost(tmp_path):
+    records = [*runs("MAE", 60), *runs("MAE", 20, protocol="head only"), *runs("DINO", 50)]
+    found = [row for row in side(tmp_path, *records).rows if row.origin == MEASURED]
+    shown = [(row.method, row.remarks, [cell.mean for cell, _ in row.cells.values()]) for row in found]
+    assert sorted(shown) == [("DINO", ("full",), [50]), ("MAE", ("full",), [60]), ("MAE", ("head only",), [20])]
+
+
 def test_a_measured_row_says_its_backbone_and_supervision(tmp_path):
     header = {"backbone": {"type": "CLASPViT", "arch": "nano", "img_size": [128, 64]}, "outside_supervision": "CLIP"}
     (row, *_) = side(tmp_path, *runs("CLASP", 20, weights=Weights(digest="x", header=header))).rows
