@@ -17,7 +17,7 @@ from clasp_bench.evaluation.attribute import AttributeMetric
 from clasp_bench.evaluation.neighbours import choose_count, neighbour_logits
 from clasp_bench.registry import DATASETS
 from clasp_bench.suite.record import read_record
-from clasp_bench.tasks import CONFIGS, find_task
+from clasp_bench.tasks import CONFIGS, default_config, find_task
 from clasp_bench.tasks.choose import best, try_settings
 from clasp_bench.tasks.predict import predict
 from clasp_bench.tasks.run import MODEL, prepare, record, run

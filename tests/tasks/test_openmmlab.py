@@ -16,7 +16,7 @@ from clasp_bench.engine.contract import read_header, save_weights
 from clasp_bench.errors import ConfigError, ContractError, DataError
 from clasp_bench.models.backbones import CLASPViT
 from clasp_bench.registry import DATASETS
-from clasp_bench.tasks import CONFIGS, find_task
+from clasp_bench.tasks import CONFIGS, default_config, find_task
 from clasp_bench.tasks.run import outline, prepare, record, run
 
 from .conftest import DETECTIONS, MOE, OPTIONS, SMALL
