@@ -16,7 +16,8 @@ def coco_json(layout: Layout, part: str, folder: str | Path | None = None) -> Pa
     relative to the layout's root.
 
         Where a person has a full and a visible box, ``bbox`` is the full one and CityPersons' fields (``vis_bbox``,
-        ``height``, ``vis_ratio``, ``ignore``) are written too.
+        ``height``, ``vis_ratio``, ``ignore``) are written too. mmdet's reader leaves out whom ``ignore`` names, so that a
+        detector would learn them as background: read those with `CityPersonsBoxes`.
 
         Args:
             folder: Where to keep the file; default ``~/.cache/clasp-bench/annotations`` (under ``$XDG_CACHE_HOME``, where
@@ -58,7 +59,7 @@ def _entries(picture: Annotated) -> Iterator[dict]:
         if box is None:
             continue
         ignored = int(subject.ignored)
-        entry = {"bbox": list(box), "area": _area(subject, box), "iscrowd": ignored, "ignore": ignored}
+        entry = {"bbox": list(box), "area": _area(subject, box), "iscrowd": ignored}
         if subject.mask is not None:
             entry["segmentation"] = subject.mask
         if subject.full_box and subject.box:
@@ -67,6 +68,7 @@ def _entries(picture: Annotated) -> Iterator[dict]:
                 "vis_bbox": list(subject.box),
                 "height": box[3],
                 "vis_ratio": min(1.0, seen / max(box[2] * box[3], 1e-9)),
+                "ignore": ignored,
             }
         yield entry
 

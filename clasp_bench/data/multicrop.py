@@ -51,17 +51,15 @@ class CropPlan:
     scale: tuple[float, float]
 
 
-def crop_maps(
-    count: int, scale: tuple[float, float], flip: float, aspect: float = 4 / 3, device: torch.device | None = None
-) -> Tensor:
+def crop_maps(count: int, scale: tuple[float, float], flip: float, device: torch.device | None = None) -> Tensor:
     """Random affine maps (count, 2, 3) from a crop's coordinates in [-1, 1] to the canvas's, for `F.affine_grid`.
 
     The crop lies within the canvas, covers a uniform share of its area in `scale`, and its sides relative to the canvas's differ by a log-uniform
-    factor in [1 / aspect, aspect]. With probability `flip` it is mirrored.
+    factor in [3/4, 4/3]. With probability `flip` it is mirrored.
     """
     area, stretch, x, y, mirror = own_rows(torch.rand(5, global_size(count), device=device), dim=1)
     area = scale[0] + (scale[1] - scale[0]) * area
-    stretch = torch.exp((2 * stretch - 1) * math.log(aspect)).sqrt()
+    stretch = torch.exp((2 * stretch - 1) * math.log(4 / 3)).sqrt()
     width, height = (area.sqrt() * stretch).clamp(max=1), (area.sqrt() / stretch).clamp(max=1)
     maps = torch.zeros(count, 2, 3, device=device)
     maps[:, 0, 0] = torch.where(mirror < flip, -width, width)

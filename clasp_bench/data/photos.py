@@ -19,8 +19,8 @@ UNREADABLE = "unreadable"  # key of a batch: what was left out of it, and why
 class Photos(Dataset):
     """Photos decoded onto a canvas of one size; whole batches are read at once.
 
-    Item i of the data set is name i of the source. An unreadable photo is left out of its batch, which then says so; `QuarantineHook` reports it and
-    ends a run that meets too many.
+    Item i of the data set is name i of the source. In the place of an unreadable photo a readable one of its batch stands once more, so that all
+    processes have batches of one size; the batch says so, and `QuarantineHook` reports it and ends a run that meets too many.
 
     Args:
         root: Folder, list, LMDB or tar shards; see `open_photos`.
@@ -53,8 +53,8 @@ class Photos(Dataset):
 
         Returns:
             ``inputs`` (B, 3, H, W) uint8 RGB and, with labels, ``parts`` (B, h, w) int64, ``part_confidence`` (B, h, w), ``attributes`` (B, A),
-            ``attribute_confidence`` (B, G), both in [0, 1] (see `LabelRows`). B is smaller than asked for by the unreadable photos; where there are
-            some, ``unreadable`` lists them as (name, reason).
+            ``attribute_confidence`` (B, G), both in [0, 1] (see `LabelRows`). Where there are unreadable photos, ``unreadable`` lists them as
+            (name, reason); B is 0 where no photo can be read.
         """
         pixels, kept, faults = np.empty((len(indices), *self.size, 3), np.uint8), [], []
         for index in indices:
@@ -63,12 +63,16 @@ class Photos(Dataset):
                 kept.append(index)
             except UnreadableImage as error:
                 faults.append((self.source.names[index], str(error)))
-        batch = {"inputs": torch.from_numpy(pixels[: len(kept)]).permute(0, 3, 1, 2)}
-        if self.labels is not None:
-            batch |= self._labels_of(kept)
+        if faults:
+            filled = np.arange(len(indices) if kept else 0) % max(1, len(kept))
+            pixels, kept = pixels[filled], [kept[place] for place in filled]
+        batch = {"inputs": torch.from_numpy(pixels).permute(0, 3, 1, 2), **self.known_of(kept)}
         return batch | ({UNREADABLE: faults} if faults else {})
 
-    def _labels_of(self, indices: Sequence[int]) -> dict[str, Tensor]:
+    def known_of(self, indices: Sequence[int]) -> dict[str, Tensor]:
+        """What a batch holds of these photos beside their pixels."""
+        if self.labels is None:
+            return {}
         rows = self.labels.take(indices)
         valid = rows.valid[:, None]
         return {

@@ -25,17 +25,23 @@ def read_keypoints(path: Path, names: Sequence[str]) -> np.ndarray:
         (n, 17, 3): x and y as shares of the photo's width and height, and the model's confidence.
     Raises:
         DataError: the file cannot be read or holds no poses.
-        LabelMismatch: a photo is not in it.
+        LabelMismatch: a photo is not in it, or two are that could be meant.
     """
     content = read_json(path)
-    depths, rows = {name.count("/") + 1 for name in names}, {}
+    wanted, rows = set(names), {}
+    depths = sorted({name.count("/") + 1 for name in wanted}, reverse=True)
     try:
         people = {entry["image_id"]: entry["keypoints"] for entry in content["annotations"]}
         for image in content["images"]:
             joints = np.array(people[image["id"]], np.float32).reshape(JOINTS, 3)
-            parts = Path(image["path"]).parts
-            row = joints / np.array([image["width"], image["height"], 1], np.float32)
-            rows |= {"/".join(parts[-depth:]): row for depth in depths}
+            ends = ("/".join(Path(image["path"]).parts[-depth:]) for depth in depths)
+            name = next((end for end in ends if end in wanted), None)
+            if name in rows:
+                raise LabelMismatch(
+                    f"{path}: holds two photos that end in {name}; run `clasp-bench predict pose` on these very photos alone"
+                )
+            if name:
+                rows[name] = joints / np.array([image["width"], image["height"], 1], np.float32)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path}: holds no poses ({error!r}); write it with `clasp-bench predict pose --weights MODEL PHOTOS --out FOLDER`"
@@ -69,8 +75,5 @@ class PosedPhotos(Photos):
             )
         self.keypoints = read_keypoints(Path(keypoints), self.source.names)
 
-    def __getitems__(self, indices: Sequence[int]) -> dict[str, Tensor]:
-        batch = super().__getitems__(indices)
-        unread = {name for name, _ in batch.get("unreadable", ())}
-        kept = [index for index in indices if not unread or self.source.names[index] not in unread]
-        return batch | {"keypoints": torch.from_numpy(self.keypoints[kept])}
+    def known_of(self, indices: Sequence[int]) -> dict[str, Tensor]:
+        return super().known_of(indices) | {"keypoints": torch.from_numpy(self.keypoints[indices])}

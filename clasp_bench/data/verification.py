@@ -5,6 +5,7 @@ file by file.
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 from clasp_bench.data.images import read_rgb
 from clasp_bench.data.inspection.statistics import Statistics
 from clasp_bench.data.layouts import Annotated, Fault, Layout, Subject
+from clasp_bench.data.synthped.layouts.coco import KEYPOINTS
 from clasp_bench.errors import DataError, UnreadableImage
 from clasp_bench.progress import meter
 
@@ -98,13 +100,19 @@ def check_files(layout: Layout, total: int, threads: int) -> list[Fault]:
         disagree, boxes and joints that lie outside, masks of another size or with unknown classes.
     """
     faults: list[Fault] = []
-    pictures = layout.pictures(lambda fault: None)
+    pictures = _until_unreadable(layout)
     with ThreadPoolExecutor(threads) as pool, meter(f"verify {layout.key}", total, unit="pictures") as shown:
         while several := list(islice(pictures, AT_ONCE)):
             for found in pool.map(lambda picture: [*_picture_faults(picture)], several):
                 faults += found
                 shown.advance()
     return faults
+
+
+def _until_unreadable(layout: Layout) -> Iterator[Annotated]:
+    """Pictures as far as their annotation can be read; that it cannot, the survey has said."""
+    with suppress(DataError):
+        yield from layout.pictures(lambda fault: None)
 
 
 def _picture_faults(picture: Annotated) -> Iterator[Fault]:
@@ -142,9 +150,14 @@ def _subject_faults(subject: Subject, size: tuple[int, int]) -> Iterator[str]:
     if isinstance(subject.mask, dict) and tuple(subject.mask["size"]) != size:
         yield f"the mask is {_by(tuple(subject.mask['size']))} pixels, the picture {_by(size)}"
     if subject.keypoints is not None:
-        for x, y, v in subject.keypoints[subject.keypoints[:, 2] > 0]:
-            if v not in (1, 2) or not _inside((x, y, x, y), size):
-                yield f"a joint at {x:g}, {y:g} with visibility {v:g} is not in the picture of {width} x {height} pixels, or not 1 or 2"
+        if subject.keypoints.shape != (len(KEYPOINTS), 3):
+            yield f"has {len(subject.keypoints)} joints, not {len(KEYPOINTS)}"
+            return
+        for x, y, v in subject.keypoints[subject.keypoints[:, 2] != 0]:
+            if v not in (1, 2):
+                yield f"a joint at {x:g}, {y:g} has visibility {v:g}, which is not 0, 1 or 2"
+            elif not _inside((x, y, x, y), size):
+                yield f"a joint at {x:g}, {y:g} with visibility {v:g} is not in the picture of {width} x {height} pixels"
 
 
 def _inside(corners: tuple[float, float, float, float], size: tuple[int, int]) -> bool:

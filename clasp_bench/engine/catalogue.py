@@ -48,7 +48,7 @@ class Entry:
     step_cost: float | None
 
 
-def catalogue(folder: str | Path, pattern: str = PATTERN, timed: bool = False) -> list[Entry]:
+def catalogue(folder: str | Path, timed: bool = False) -> list[Entry]:
     """The methods that the configs in `folder` set up, by name.
 
     Args:
@@ -57,10 +57,10 @@ def catalogue(folder: str | Path, pattern: str = PATTERN, timed: bool = False) -
     Raises:
         ConfigError: no config matches, or one is wrong.
     """
-    paths = sorted(Path(folder).glob(pattern))
+    paths = sorted(Path(folder).glob(PATTERN))
     if not paths:
         raise ConfigError(
-            f"{folder}: holds no config {pattern}; give the folder of pre-training configs, configs/pretrain"
+            f"{folder}: holds no config {PATTERN}; give the folder of pre-training configs, configs/pretrain"
         )
     MessageHub.get_current_instance().update_info("max_iters", 1 + STEPS)  # the schedule of EMA teachers asks for it
     configs = [load_config(path) for path in paths]

@@ -70,7 +70,8 @@ def _override(config: Config, option: str, path: str | Path) -> None:
                 f'option {option!r}: is no JSON ({error}); write for instance {key}={{"part": 1}}'
             ) from error
     else:
-        config.merge_from_dict({key: DictAction._parse_iterable(value)})
+        parsed = DictAction._parse_iterable(value)  # which takes every space out
+        config.merge_from_dict({key: value.strip("'\"") if isinstance(parsed, str) else parsed})
 
 
 def _keys(node: Any, above: str = "") -> Iterator[str]:

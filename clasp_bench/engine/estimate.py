@@ -1,4 +1,4 @@
-"""What a pre-training run will cost, from two steps of a few photos: operations, memory and time on this machine."""
+"""What a pre-training run will cost, from three steps of a few photos: operations, memory and time on this machine."""
 
 import time
 from typing import Any
@@ -66,8 +66,7 @@ def _count_step(method: SelfSupervised, data: dict[str, Tensor]) -> tuple[int, i
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        total, _ = method.parse_losses(method(**method.data_preprocessor(dict(data), True), mode="loss"))
-        total.backward()
+        training_step(method, data)
     with FlopCounter() as counter:
         training_step(method, data)
     return sum(kept.values()), counter.flops

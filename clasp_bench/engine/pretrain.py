@@ -30,6 +30,7 @@ from clasp_bench.files import digest
 from clasp_bench.models.flops import backbone_cost
 from clasp_bench.models.methods import SelfSupervised
 from clasp_bench.registry import DATASETS, MODELS
+from clasp_bench.teacher import load_vocabulary
 
 WEIGHTS = "backbone.safetensors"
 TAKES_LABELS = "attribute_groups"  # a method whose config lacks it reads no labels
@@ -62,7 +63,8 @@ def prepare(
     Args:
         photos, labels: In place of the config's photos and label store.
     Raises:
-        ConfigError: an unknown key, or a method that needs labels without a store.
+        ConfigError: an unknown key, a value that the method refuses, a method that needs labels without a store, or labels of another vocabulary
+            than its captions'.
         DataError, LabelMismatch: see `Photos`.
     """
     config = load_config(config_path, options)
@@ -84,7 +86,24 @@ def prepare(
         config.model.attribute_groups = [len(classes) for classes in meta["attribute_groups"].values()]
         if "num_parts" in config.model:
             config.model.num_parts = len(meta["parts"])
+        if (
+            "vocabulary" in config.model
+            and load_vocabulary(config.model.vocabulary).digest != meta["vocabulary_digest"]
+        ):
+            raise ConfigError(
+                f"{data.labels}: made with another vocabulary than {config.model.vocabulary!r}, whose words the captions would have; "
+                "set model.vocabulary to the one the labels were made with"
+            )
+    _check_builds(config, config_path)
     return Pretraining(config, dataset, _identity(config, dataset))
+
+
+def _check_builds(config: Config, path: str | Path) -> None:
+    """Build the method once, so that settings it refuses end in a sentence before anything is written."""
+    try:
+        MODELS.build(config.model)
+    except ValueError as error:
+        raise ConfigError(f"{path}: model does not build, {error}") from error
 
 
 def pretrain(run: Pretraining, work_dir: str | Path, resume: bool) -> Path:

@@ -138,7 +138,10 @@ def draw(view: View, pixels: np.ndarray, path: str | Path) -> Path:
         layer = next(reversed(view.experts))[0]
         count = len(view.share[layer, PROMPTS[0]])
         colours = dict(
-            cmap=ListedColormap(EXPERT_COLOURS[:count]), vmin=-0.5, vmax=count - 0.5, interpolation="nearest"
+            cmap=ListedColormap([_colour(expert) for expert in range(count)]),
+            vmin=-0.5,
+            vmax=count - 0.5,
+            interpolation="nearest",
         )
         columns += [(f"experts\n{prompt}", view.experts[layer, prompt].numpy(), colours) for prompt in PROMPTS]
     columns += [
@@ -170,12 +173,16 @@ def draw(view: View, pixels: np.ndarray, path: str | Path) -> Path:
     return Path(path)
 
 
+def _colour(expert: int) -> str:
+    return EXPERT_COLOURS[expert % len(EXPERT_COLOURS)]
+
+
 def _draw_shares(axes, view: View) -> None:
     """Stacked bars: the experts' shares in each layer under each prompt."""
     for place, share in enumerate(view.share.values()):
         left = 0.0
         for expert, value in enumerate(share.tolist()):
-            axes.barh(place, value, left=left, color=EXPERT_COLOURS[expert % len(EXPERT_COLOURS)], height=0.8)
+            axes.barh(place, value, left=left, color=_colour(expert), height=0.8)
             left += value
     layers = list(dict.fromkeys(layer for layer, _ in view.share))
     for place, (layer, prompt) in enumerate(view.share):

@@ -90,7 +90,6 @@ def build_runner(
     work_dir: str | Path,
     description: str,
     resume: bool = False,
-    seed: int | None = None,
     train_set: Dataset | None = None,
 ) -> Runner:
     """Build the Runner of a config that `load_config` has read.
@@ -101,14 +100,13 @@ def build_runner(
         work_dir: Folder of checkpoints and logs.
         description: What the progress bar says.
         resume: Go on from the last checkpoint in `work_dir`, if there is one.
-        seed: In place of the config's ``seed``.
         train_set: The config's training data, where it is open already.
     Raises:
         ConfigError: ``wandb`` is set and not installed, or ``fsdp`` is set in a single process.
     """
     storage.install()
     config = deepcopy(config)
-    seed = config.get("seed", 0) if seed is None else seed
+    seed = config.get("seed", 0)
     if config.get("wandb"):
         _add_wandb(config, Path(work_dir).name)
     sharded = config.get("fsdp", False)

@@ -6,8 +6,6 @@ from torch import Tensor, nn
 from clasp_bench.models.transfer import TransferModel
 from clasp_bench.registry import MODELS
 
-UNKNOWN = 0  # number of a camera that is not told
-
 
 @MODELS.register_module()
 class CameraEmbedded(TransferModel):

@@ -1,6 +1,7 @@
 """Official layouts are recognised by what is in them, read as their authors mean them, and told apart by name and digest."""
 
 import json
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +14,7 @@ from clasp_bench.data.conversion import coco_json
 from clasp_bench.data.cuhk03np import CUHK03NP
 from clasp_bench.data.layouts import Fault, find_layouts, open_as, open_layout, strictly
 from clasp_bench.data.layouts.attributes import read_split
+from clasp_bench.data.layouts.citypersons import CityPersonsCOCOLayout
 from clasp_bench.data.layouts.coco import COCOLayout
 from clasp_bench.data.layouts.peta import SCORED, PETALayout
 from clasp_bench.data.layouts.rapv2 import RAPv2Layout
@@ -356,6 +358,8 @@ def test_citypersons_keeps_what_its_evaluation_selects_by(tmp_path):
     assert (hidden["height"], hidden["vis_ratio"], hidden["ignore"]) == (100, 0.5, 0)
     assert hidden["bbox"] == [100, 200, 41, 100] and hidden["vis_bbox"] == [100, 200, 41, 50]
     assert rider["iscrowd"] == fake["ignore"] == 1
+    shutil.copy(path, tmp_path / "city/annotations/val.json")  # a folder may hold both forms
+    assert isinstance(open_as(CityPersonsCOCOLayout, tmp_path / "city"), CityPersonsCOCOLayout)
 
 
 def test_the_data_sets_can_be_named_in_configs(tmp_path):

@@ -112,12 +112,22 @@ def test_every_misnamed_and_misplaced_photo_and_every_shared_person_is_named(tmp
             {"keypoints": [30, 5, 2] + [0] * 48, "num_keypoints": 1},
             "a joint at 30, 5 with visibility 2 is not in the picture",
         ),
+        ({"keypoints": [3, 5, 3] + [0] * 48, "num_keypoints": 1}, "a joint at 3, 5 has visibility 3, which is not 0"),
+        ({"keypoints": [3, 5, 2] + [0] * 9, "num_keypoints": 1}, "person 1: has 4 joints, not 17"),
     ],
 )
 def test_label_that_cannot_be_of_its_picture_is_named(tmp_path, change, sentence):
     found = faults(builders.coco(tmp_path, "keypoints", **change))
     assert [text.split(":")[0] for text in found] == ["train2017/1.jpg", "val2017/2.jpg"]
     assert all(sentence in text for text in found)
+
+
+def test_what_is_wrong_beside_an_annotation_that_cannot_be_read_is_told_too(tmp_path):
+    root = builders.coco(tmp_path)
+    (root / "train2017/1.jpg").unlink()
+    (root / "annotations/instances_val2017.json").write_text('{"images": [')
+    found = faults(root)
+    assert any("instances_val2017.json" in text for text in found)
 
 
 def test_picture_of_another_size_than_its_label_says_is_named(tmp_path):

@@ -12,13 +12,24 @@ from safetensors.torch import load_file
 from clasp_bench.data.images import list_images
 from clasp_bench.data.sources import FolderSource
 from clasp_bench.engine.pretrain import WEIGHTS, prepare, pretrain
-from clasp_bench.teacher import LabelRows, StoreWriter
+from clasp_bench.teacher import LabelRows, StoreWriter, load_vocabulary
 from tests.conftest import ROOT
 
 MAE = next((ROOT / "configs/pretrain/mae").glob("*synthped-quick*.py"))
 CLASP = next((ROOT / "configs/pretrain/clasp").glob("clasp_vit-nano*synthped-quick*.py"))
 FORKSERVER = multiprocessing.get_context("forkserver")
 FORKSERVER.set_forkserver_preload(["clasp_bench.engine.pretrain", "clasp_bench.models", "torch.utils.tensorboard"])
+
+#: The words that the labels of `made_up_labels` were made with.
+VOCABULARY = """
+name: made up
+part_templates: ["{}"]
+attribute_templates: ["{}"]
+parts: {background: {phrases: [the street]}, head: {phrases: [a head]}, legs: {phrases: [legs]}}
+attributes:
+  hat: {without hat: {phrases: [no hat]}, hat: {phrases: [a hat], says: wearing a hat}}
+  view: {front: {phrases: [the front], says: seen from the front}, side: {phrases: [the side]}, back: {phrases: [the back]}}
+"""
 
 
 def options(steps: int, **more) -> list[str]:
@@ -87,13 +98,14 @@ def made_up_joints(photos: Path, folder: Path) -> tuple[Path, np.ndarray]:
 
 
 def made_up_labels(photos: Path, out: Path) -> Path:
-    """A label store for the photos with random labels."""
+    """A label store for the photos with random labels, and beside it vocabulary.yaml, their words."""
+    (out.parent / "vocabulary.yaml").write_text(VOCABULARY)
     names, rng = list_images(photos), np.random.default_rng(0)
     meta = {
         "teacher": "made up",
         "fingerprint": "f" * 64,
         "vocabulary": "person",
-        "vocabulary_digest": "v" * 64,
+        "vocabulary_digest": load_vocabulary(out.parent / "vocabulary.yaml").digest,
         "settings": {},
         "grid": [8, 4],
         "parts": ["background", "head", "legs"],

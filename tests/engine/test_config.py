@@ -53,6 +53,11 @@ def test_an_option_in_braces_takes_the_place_of_what_was_there(tmp_path):
         load_config(CLASP, ["model.backbone.moe={num_layers"])
 
 
+def test_an_option_keeps_the_spaces_of_a_path():
+    config = load_config(CLASP, ["train_dataloader.dataset.root='/my photos/of people'", "train_cfg.max_iters= 7"])
+    assert config.train_dataloader.dataset.root == "/my photos/of people" and config.train_cfg.max_iters == 7
+
+
 def test_options_override_known_keys_only():
     config = load_config(CLASP, ["optim_wrapper.optimizer.lr=0.5", "train_cfg.max_iters=7"])
     assert config.optim_wrapper.optimizer.lr == 0.5 and config.train_cfg.max_iters == 7

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from clasp_bench.cli import app
 from clasp_bench.engine.contract import Stated, load_weights, open_backbone, read_checkpoint, read_header, save_weights
 from clasp_bench.engine.contract.architecture import possible_grids
+from clasp_bench.engine.contract.reading import stated_beside
 from clasp_bench.engine.export import export
 from clasp_bench.errors import ContractError
 from clasp_bench.models import CLASPViT
@@ -121,6 +122,14 @@ def test_a_tower_known_to_compute_quick_gelu_goes_only_where_that_is_computed(tm
     backbone, header = open_backbone(path, out_type="raw")
     torch.testing.assert_close(tokens(backbone, "vit"), source.tokens(images("vit")), atol=1e-5, rtol=1e-5)
     assert header["backbone"]["layer_cfgs"] == dict(act_cfg=dict(type="mmpretrain.QuickGELU"))
+
+
+def test_a_tower_of_timm_in_open_clip_is_judged_by_its_names(tmp_path):
+    path = tmp_path / "open_clip_model.safetensors"
+    save_file(from_open_clip().content, path)
+    config = dict(vision_cfg=dict(image_size=VIT_SIZE, timm_model_name="vit_base_patch16_siglip_224"))
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(dict(model_cfg=config)))
+    assert stated_beside(path) == Stated()
 
 
 def test_a_tower_of_unknown_activation_is_taken_with_a_word_of_warning(tmp_path):

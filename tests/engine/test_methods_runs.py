@@ -14,22 +14,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 each_method = pytest.mark.parametrize("config", QUICK, ids=lambda path: path.stem.split("_vit")[0])
 
 
-VOCABULARY = """
-name: made up
-part_templates: ["{}"]
-attribute_templates: ["{}"]
-parts: {background: {phrases: [the street]}, head: {phrases: [a head]}, legs: {phrases: [legs]}}
-attributes:
-  hat: {without hat: {phrases: [no hat]}, hat: {phrases: [a hat], says: wearing a hat}}
-  view: {front: {phrases: [the front], says: seen from the front}, side: {phrases: [the side]}, back: {phrases: [the back]}}
-"""
-
-
 def settings(config, photos, folder) -> dict:
     more = dict(config=config, labels=made_up_labels(photos, folder / "labels"), steps=4)
     more["default_hooks__logger__interval"] = 1
     if "vocabulary" in load_config(config).model:
-        (folder / "vocabulary.yaml").write_text(VOCABULARY)
         more["model__vocabulary"] = folder / "vocabulary.yaml"
     if "/hap/" in str(config):
         more["train_dataloader__dataset__keypoints"], _ = made_up_joints(photos, folder)

@@ -85,6 +85,13 @@ def test_unreadable_photos_are_left_out_and_named_until_they_are_too_many(tmp_pa
     assert done.returncode == 2 and "2 of 24 photos cannot be decoded" in done.stderr.replace("\n", " ")
 
 
+def test_a_value_that_the_method_refuses_is_a_sentence_and_takes_no_folder(tmp_path, photos):
+    arguments = ["pretrain", MAE, "--data", photos, "--work-dir", tmp_path / "run", *options(steps=2)]
+    done = run_cli(*arguments, "-o", "model.backbone.arch=nono", check=False)
+    assert done.returncode == 2 and "model does not build" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_clasp_without_labels_and_a_missing_folder_are_sentences(tmp_path, photos):
     done = run_cli("pretrain", CLASP, "--data", photos, "--work-dir", tmp_path / "w", check=False)
     assert done.returncode == 2 and "CLASP learns from labels" in done.stderr

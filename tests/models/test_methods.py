@@ -1,9 +1,11 @@
 import math
 
+import pytest
 import torch
 from mmengine.logging import MessageHub
 
 from clasp_bench.data.multicrop import MultiCrop, MultiCropPreprocessor, crop_maps, cut, jitter
+from clasp_bench.errors import ConfigError
 from clasp_bench.models import CLASP, MAE, CLASPViT
 from clasp_bench.models.heads.projection import Center, cross_view_entropy
 from clasp_bench.models.methods.mae import PersonMAEHead, PersonMAEViT
@@ -122,6 +124,24 @@ def test_part_loss_of_patches_without_confidence_is_nothing():
     data = batch()
     data["part_confidence"] = torch.zeros(4, 16, 8)
     assert method(**method.data_preprocessor(data), mode="loss")["loss_part"] == 0
+
+
+def test_a_photo_without_labels_has_no_say_and_no_nan():
+    """The store writes zeros for a photo that could not be read when it was labelled."""
+    torch.manual_seed(0)
+    data = batch()
+    for name in ("parts", "part_confidence", "attributes", "attribute_confidence"):
+        data[name][1] = 0
+    method = clasp(weights=dict(instance=0.0))
+    method.init_weights()
+    method.parse_losses(method(**method.data_preprocessor(data), mode="loss"))[0].backward()
+    gradients = [parameter.grad for parameter in method.parameters() if parameter.grad is not None]
+    assert gradients and all(gradient.isfinite().all() for gradient in gradients)
+
+
+def test_a_loss_that_a_method_has_not_is_a_sentence_with_those_it_has():
+    with pytest.raises(ConfigError, match="CLASP has no loss attributes; its losses are instance, part, attribute, b"):
+        clasp(weights=dict(attributes=0.0))
 
 
 def test_clasp_learns_its_labels_and_moves_its_teacher():

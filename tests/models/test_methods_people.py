@@ -1,5 +1,7 @@
 """The methods made for people: parts found by clustering, regions, and joints."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -199,8 +201,13 @@ def test_keypoints_come_with_their_photos_and_are_refused_with_a_sentence(tmp_pa
     np.testing.assert_allclose(batch["keypoints"].numpy(), found[[3, 1]], atol=1e-5)
     (photos / names[3]).write_bytes(b"torn")
     batch = dataset.__getitems__([3, 1])
-    np.testing.assert_allclose(batch["keypoints"].numpy(), found[[1]], atol=1e-5)
+    np.testing.assert_allclose(batch["keypoints"].numpy(), found[[1, 1]], atol=1e-5)
 
+    content = json.loads(file.read_text())
+    twice = [content["images"][0] | {"path": f"elsewhere/{names[0]}"}, *content["images"]]
+    (tmp_path / "twice.json").write_text(json.dumps(content | {"images": twice}))
+    with pytest.raises(LabelMismatch, match=f"holds two photos that end in {names[0]}"):
+        PosedPhotos(tmp_path / "twice.json", root=photos, size=(128, 64))
     with pytest.raises(ConfigError, match="needs the joints a pose model finds"):
         PosedPhotos(None, root=photos, size=(128, 64))
     with pytest.raises(DataError, match="cannot be read as JSON"):

@@ -49,7 +49,7 @@ class Statistics:
             if subject.attributes is not None:
                 self.labelled += 1
                 self.attributes.update(subject.attributes)
-            if subject.keypoints is not None:
+            if _countable(subject.keypoints):
                 self.joints[np.arange(len(KEYPOINTS)), subject.keypoints[:, 2].astype(int)] += 1
             box = subject.full_box or subject.box
             if box is not None:
@@ -88,6 +88,15 @@ class Statistics:
             yield from _histogram(
                 list(attributes), np.array([self.attributes[name] for name in attributes]), self.labelled
             )
+
+
+def _countable(keypoints: np.ndarray | None) -> bool:
+    """Whether these are COCO's joints, each labelled 0, 1 or 2; what others are wrong with, a check of the files tells."""
+    return (
+        keypoints is not None
+        and keypoints.shape == (len(KEYPOINTS), 3)
+        and bool(np.isin(keypoints[:, 2], (0, 1, 2)).all())
+    )
 
 
 def examine(pictures: Iterable[Annotated]) -> Statistics:

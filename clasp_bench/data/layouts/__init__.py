@@ -95,7 +95,7 @@ def open_as(kind: type[L], root: str | Path, **arguments) -> L:
         DataError: see `open_layout`; or it is of another kind.
     """
     layout = open_layout(root)
-    if not isinstance(layout, kind):
+    if not isinstance(layout, kind) and not kind.is_at(layout.root):  # two forms of one data set may lie in a folder
         raise DataError(f"{layout.root}: is {layout.kind} and not {kind.title}; {layout.in_place_of(kind)}")
     return kind(layout.root, **arguments)
 

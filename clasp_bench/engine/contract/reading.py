@@ -69,7 +69,8 @@ def stated_beside(path: str | Path) -> Stated:
     """
     folder, name = Path(path).parent, Path(path).stem
     clip = _json(folder / "open_clip_config.json").get("model_cfg", {}) if name.startswith("open_clip_") else {}
-    if tower := clip.get("vision_cfg"):
+    tower = clip.get("vision_cfg", {})
+    if {"image_size", "patch_size", "width"} <= tower.keys():  # a ViT of open_clip's own; towers of timm say none of it
         size, patch = _pair(tower["image_size"]), tower["patch_size"]
         heads = tower["width"] // tower.get("head_width", 64)
         return Stated(

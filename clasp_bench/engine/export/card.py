@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from clasp_bench.data.multicrop import IMAGENET_MEAN, IMAGENET_STD
+from clasp_bench.engine.contract.matching import INDEX_KEY
 from clasp_bench.engine.export.exported import Exported
 from clasp_bench.files import digest_file, write_text
 
@@ -64,7 +65,7 @@ def write_card(exported: Exported, format: str, use: str, folder: Path) -> Path:
         std=", ".join(map(str, IMAGENET_STD)),
         parameters=sum(p.numel() for p in exported.backbone.parameters()) / 1e6
         if format == "onnx"
-        else sum(t.numel() for t in exported.dense_state(format).values()) / 1e6,
+        else sum(t.numel() for key, t in exported.dense_state(format).items() if not key.endswith(INDEX_KEY)) / 1e6,
         prompt=_prompt(exported),
         origin="pre-trained on unlabelled photos" if data else f"converted from {header['source']['file']}",
         supervision=header["outside_supervision"] + (f" ({labels['teacher']})" if labels else ""),

@@ -1,6 +1,8 @@
 """What every pre-training method is: a backbone and a loss over the views of a batch."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from mmengine.model import BaseModel
@@ -8,6 +10,7 @@ from torch import Tensor, nn
 
 from clasp_bench.data.multicrop import MultiCrop
 from clasp_bench.distributed import mean_over_processes
+from clasp_bench.errors import ConfigError
 from clasp_bench.registry import MODELS
 
 
@@ -21,10 +24,12 @@ class SelfSupervised(BaseModel):
     Attributes:
         display_name: How the method is called in tables.
         outside_supervision: What knowledge from outside the photos it uses ("none", "CLIP"), said in the record and in tables.
+        factors: Factor of each loss, for methods that take ``weights`` in place of some.
     """
 
     display_name: str
     outside_supervision = "none"
+    factors: ClassVar[dict[str, float]] = {}
 
     def __init__(self, backbone: dict, data_preprocessor: dict):
         super().__init__(data_preprocessor=data_preprocessor)
@@ -44,6 +49,18 @@ class SelfSupervised(BaseModel):
         loss, figures = super().parse_losses(losses)
         means = mean_over_processes(torch.stack([value.detach().float() for value in figures.values()]))
         return loss, dict(zip(figures, means, strict=True))
+
+    def weighted(self, weights: Mapping[str, float] | None) -> dict[str, float]:
+        """The method's factors with those of a config in their place.
+
+        Raises:
+            ConfigError: a name that is none of the method's losses.
+        """
+        if unknown := sorted(set(weights or {}) - set(self.factors)):
+            raise ConfigError(
+                f"model.weights: {type(self).__name__} has no loss {', '.join(unknown)}; its losses are {', '.join(self.factors)}"
+            )
+        return self.factors | dict(weights or {})
 
     def exported(self) -> nn.Module:
         """The backbone that is handed on to downstream tasks."""

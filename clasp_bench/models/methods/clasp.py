@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +49,7 @@ class CLASP(SelfDistilled):
     followed = ("backbone", "projection", "part_classifier", "attribute_classifier")
     display_name = "CLASP (reconstruction)"
     outside_supervision = "CLIP"
+    factors: ClassVar = dict(instance=1.0, part=1.0, attribute=1.0, balance=0.01, z=0.001)
 
     def __init__(
         self,
@@ -73,7 +75,7 @@ class CLASP(SelfDistilled):
         self.attribute_classifier = nn.Linear(dim, sum(attribute_groups))
         self.attribute_groups, self.label_temperature = list(attribute_groups), label_temperature
         self.refinement = refinement
-        self.weights = dict(instance=1.0, part=1.0, attribute=1.0, balance=0.01, z=0.001) | dict(weights or {})
+        self.weights = self.weighted(weights)
         self._leave_out(prompts)
         self.add_teacher(ema_momentum)
 
@@ -184,8 +186,9 @@ class CLASP(SelfDistilled):
         }
 
     def _sharpen(self, soft_labels: Tensor) -> Tensor:
+        """Distributions from soft labels; all zeros, which stand for a photo that could not be labelled, stay zeros."""
         sharper = soft_labels ** (1 / self.label_temperature)
-        return sharper / sharper.sum(1, keepdim=True)
+        return sharper / sharper.sum(1, keepdim=True).clamp(min=torch.finfo(sharper.dtype).tiny)
 
 
 def _expert_figures(routing: list[tuple[str, Routing]]) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,7 @@ class Harmony(IBOT):
 
     display_name = "Harmony"
     outside_supervision = "CLIP"
+    factors: ClassVar = dict(instance=0.5, patch=0.5)
 
     def __init__(
         self,
@@ -56,11 +58,9 @@ class Harmony(IBOT):
         hardness: float = 0.2,
         softening: float = 0.4,
         ema_momentum: float = 0.996,
-        weights: dict[str, float] | None = None,
         **kwargs,
     ):
-        weights = dict(instance=0.5, patch=0.5) | dict(weights or {})
-        super().__init__(*args, ema_momentum=ema_momentum, weights=weights, **kwargs)
+        super().__init__(*args, ema_momentum=ema_momentum, **kwargs)
         self.decoder, self.head = pixel_reconstruction(self.backbone, decoder)
         self.caption_tower = CaptionTower(vocabulary, attribute_groups, **(text or {}))
         widths = self.backbone.feature_dim, self.caption_tower.width

@@ -1,5 +1,7 @@
 """iBOT: DINO whose student also names the patches that are hidden from it, in the teacher's words. On people it is PersonViT."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -30,6 +32,7 @@ class IBOT(SelfDistilled):
     """
 
     display_name = "iBOT (PersonViT)"
+    factors: ClassVar = dict(instance=1.0, patch=1.0)
 
     def __init__(
         self,
@@ -44,7 +47,7 @@ class IBOT(SelfDistilled):
         self.mask_token = nn.Parameter(torch.zeros(self.backbone.feature_dim))
         self.patch_center = self.another_center()
         self.mask_share, self.mask_probability = mask_share, mask_probability
-        self.weights = dict(instance=1.0, patch=1.0) | dict(weights or {})
+        self.weights = self.weighted(weights)
         self.add_teacher(ema_momentum)
 
     def loss(self, crops: MultiCrop, **labels: Tensor) -> dict[str, Tensor]:

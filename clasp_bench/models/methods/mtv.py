@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -34,12 +35,12 @@ class MTV(IBOT):
         vocabulary: That of the labels.
         text: Arguments of `CaptionTower`: width, depth, heads.
         embedding: Width of the spaces where photos meet captions and boxes meet parts.
-        weights: Factor of each loss: instance, patch, language, grounding.
-        **kwargs: See `IBOT`.
+        **kwargs: See `IBOT`; its weights are of instance, patch, language, grounding.
     """
 
     display_name = "MTV (reconstruction)"
     outside_supervision = "CLIP"
+    factors: ClassVar = dict(instance=1.0, patch=1.0, language=1.0, grounding=1.0)
 
     def __init__(
         self,
@@ -49,11 +50,9 @@ class MTV(IBOT):
         vocabulary: str = "person",
         text: dict | None = None,
         embedding: int = 64,
-        weights: dict[str, float] | None = None,
         **kwargs,
     ):
-        weights = dict(language=1.0, grounding=1.0) | dict(weights or {})
-        super().__init__(*args, weights=weights, **kwargs)
+        super().__init__(*args, **kwargs)
         width = self.backbone.feature_dim
         self.caption_tower = CaptionTower(vocabulary, attribute_groups, **(text or {}))
         self.embed = nn.ModuleList(nn.Linear(each, embedding) for each in (width, self.caption_tower.width))

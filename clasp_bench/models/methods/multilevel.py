@@ -1,6 +1,7 @@
 """Multi-level CLIP distillation: CLIP's scores of the photo and of its regions are soft targets, each at its own level."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,7 @@ class MultiLevelDistillation(SelfSupervised):
 
     display_name = "Multi-level CLIP distillation (reconstruction)"
     outside_supervision = "CLIP"
+    factors: ClassVar = dict(photo=1.0, person=1.0, part=1.0)
 
     def __init__(
         self,
@@ -45,7 +47,7 @@ class MultiLevelDistillation(SelfSupervised):
         width, self.attribute_groups = self.backbone.feature_dim, list(attribute_groups)
         self.photo_classifier, self.person_classifier = (nn.Linear(width, sum(attribute_groups)) for _ in range(2))
         self.part_classifier = nn.Linear(width, num_parts)
-        self.weights = dict(photo=1.0, person=1.0, part=1.0) | dict(weights or {})
+        self.weights = self.weighted(weights)
 
     def loss(self, crops: MultiCrop, attributes: Tensor, attribute_confidence: Tensor) -> dict[str, Tensor]:
         """Divergence of each level from CLIP's scores.

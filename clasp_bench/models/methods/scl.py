@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +69,7 @@ class SCL(SelfSupervised):
 
     display_name = "SCL"
     outside_supervision = "CLIP"
+    factors: ClassVar = dict(completion=1.0, words=1.0, matching=1.0, clip=0.5)
 
     def __init__(
         self,
@@ -96,7 +98,7 @@ class SCL(SelfSupervised):
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
         self.patch_share, self.word_share = patch_share, word_share
         self.completion_temperature = completion_temperature
-        self.weights = dict(completion=1.0, words=1.0, matching=1.0, clip=0.5) | dict(weights or {})
+        self.weights = self.weighted(weights)
 
     def loss(self, crops: MultiCrop, attributes: Tensor, attribute_confidence: Tensor) -> dict[str, Tensor]:
         """Args: attributes (B, A) soft labels, attribute_confidence (B, groups): what the captions say. Returns: the four losses."""

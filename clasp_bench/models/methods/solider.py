@@ -2,6 +2,7 @@
 
 import math
 from copy import deepcopy
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +77,7 @@ class SOLIDER(SelfDistilled):
 
     display_name = "SOLIDER"
     followed = ("backbone", "projection", "controller")
+    factors: ClassVar = dict(instance=1.0, part=1.0)
 
     def __init__(
         self,
@@ -97,7 +99,7 @@ class SOLIDER(SelfDistilled):
         )
         self.body_parts, self.least_person, self.semantic_weight = body_parts, least_person, semantic_weight
         self.dino_share = dino_share
-        self.weights = dict(instance=1.0, part=1.0) | dict(weights or {})
+        self.weights = self.weighted(weights)
         self.add_teacher(ema_momentum)
 
     def loss(self, crops: MultiCrop, **labels: Tensor) -> dict[str, Tensor]:

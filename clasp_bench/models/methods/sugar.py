@@ -1,6 +1,7 @@
 """Sugar: the backbone writes captions, and its global features are as alike as the people's stripes from top to bottom are."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,7 @@ class Sugar(Taught):
     display_name = "Sugar (reconstruction)"
     outside_supervision = "CLIP"
     followed = ("backbone",)
+    factors: ClassVar = dict(writing=1.0, structure=1.0)
 
     def __init__(
         self,
@@ -66,7 +68,7 @@ class Sugar(Taught):
         self.embed = nn.Linear(width, embedding)
         self.temperature, self.hardness = temperature, hardness
         self.kernel_temperature, self.structure_temperature = kernel_temperature, structure_temperature
-        self.weights = dict(writing=1.0, structure=1.0) | dict(weights or {})
+        self.weights = self.weighted(weights)
         self.add_teacher(ema_momentum)
 
     def loss(self, crops: MultiCrop, attributes: Tensor, attribute_confidence: Tensor) -> dict[str, Tensor]:

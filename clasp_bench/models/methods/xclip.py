@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from mmpretrain.models.necks import NonLinearNeck
@@ -40,6 +41,7 @@ class XCLIP(SelfSupervised):
     """
 
     outside_supervision = "CLIP"
+    factors: ClassVar = dict(clip=1.0, nclip=1.0)
 
     def __init__(
         self,
@@ -59,7 +61,7 @@ class XCLIP(SelfSupervised):
     ):
         super().__init__(backbone, data_preprocessor)
         self.caption_tower = CaptionTower(vocabulary, attribute_groups, **(text or {}))
-        self.weights = dict(clip=1.0, nclip=1.0) | dict(weights or {})
+        self.weights = self.weighted(weights)
         self.sharpness, self.evenness = sharpness, evenness
         self.assignment_temperature = assignment_temperature
         widths = (self.backbone.feature_dim, self.caption_tower.width)
