@@ -96,6 +96,21 @@ def check(config: Config, source: str) -> None:
     _check_node(config._cfg_dict.to_dict(), source, "")
 
 
+def check_builds(model: dict[str, Any], where: str) -> None:
+    """Build a model once, so that settings it refuses end in a sentence before anything is written.
+
+    Args:
+        where: Its file and key, for the sentence.
+
+    Raises:
+        ConfigError: it refuses them; upstream's constructors do so by assertions too.
+    """
+    try:
+        registry.MODELS.build(model)
+    except (ValueError, AssertionError) as error:
+        raise ConfigError(f"{where} does not build, {error}") from error
+
+
 def _check_node(node: Any, source: str, where: str) -> None:
     if isinstance(node, dict):
         if "type" in node:

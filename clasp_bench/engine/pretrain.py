@@ -18,7 +18,7 @@ from clasp_bench.data.photos import Photos
 from clasp_bench.data.sources import open_photos
 from clasp_bench.distributed import global_size
 from clasp_bench.engine.claim import claim
-from clasp_bench.engine.config import load_config
+from clasp_bench.engine.config import check_builds, load_config
 from clasp_bench.engine.contract import save_weights
 from clasp_bench.engine.estimate import outlook
 from clasp_bench.engine.hooks import cost_of
@@ -94,16 +94,8 @@ def prepare(
                 f"{data.labels}: made with another vocabulary than {config.model.vocabulary!r}, whose words the captions would have; "
                 "set model.vocabulary to the one the labels were made with"
             )
-    _check_builds(config, config_path)
+    check_builds(config.model, f"{config_path}: model")
     return Pretraining(config, dataset, _identity(config, dataset))
-
-
-def _check_builds(config: Config, path: str | Path) -> None:
-    """Build the method once, so that settings it refuses end in a sentence before anything is written."""
-    try:
-        MODELS.build(config.model)
-    except ValueError as error:
-        raise ConfigError(f"{path}: model does not build, {error}") from error
 
 
 def pretrain(run: Pretraining, work_dir: str | Path, resume: bool) -> Path:

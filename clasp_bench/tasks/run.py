@@ -22,7 +22,7 @@ from clasp_bench.engine.adaptation import AdaptFirst
 from clasp_bench.engine.averaging import AveragedWeights
 from clasp_bench.engine.checkpoints import checkpoints
 from clasp_bench.engine.claim import claim
-from clasp_bench.engine.config import load_config
+from clasp_bench.engine.config import check_builds, load_config
 from clasp_bench.engine.contract import read_header
 from clasp_bench.engine.contract.whole_model import save_model
 from clasp_bench.engine.hooks import cost_of
@@ -32,7 +32,7 @@ from clasp_bench.errors import ConfigError, ContractError, DataError
 from clasp_bench.files import digest, digest_file
 from clasp_bench.hardware import peak_memory_mb
 from clasp_bench.models.moe import PCMoE
-from clasp_bench.registry import DATASETS, MODELS
+from clasp_bench.registry import DATASETS
 from clasp_bench.suite.record import (
     Cost,
     Curve,
@@ -150,7 +150,7 @@ def prepare(
     if header:
         _take_experts(config, header, weights, config_path)
     loaders = (config.train_dataloader, config.test_dataloader)
-    _check_backbone(config, config_path)
+    check_builds(config.model.backbone, f"{config_path}: model.backbone")
     if frozen:
         frozen_features.freeze(config, name, task.frozen)
     for loader, split in zip(loaders, task.held_out if held_out else task.splits, strict=True):
@@ -385,14 +385,6 @@ def _take_experts(config: Config, header: dict[str, Any], weights: str | Path, p
             )
     if theirs.get("moe") is not None:
         mine.setdefault("moe", theirs["moe"])
-
-
-def _check_backbone(config: Config, path: Path) -> None:
-    """Build the backbone once, so that settings it refuses end in a sentence."""
-    try:
-        MODELS.build(config.model.backbone)
-    except ValueError as error:
-        raise ConfigError(f"{path}: model.backbone does not build, {error}") from error
 
 
 def _root(data: str | Path, in_universe: str) -> Path:
