@@ -21,6 +21,7 @@ from mmengine.hooks import Hook
 from PIL import Image
 
 from clasp_bench.data.sources import FolderSource
+from clasp_bench.engine.config import load_config
 from clasp_bench.engine.pretrain import TAKES_LABELS, Pretraining, prepare
 from clasp_bench.engine.runner import build_runner
 from clasp_bench.teacher import LabelRows, StoreWriter
@@ -152,9 +153,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         photos = write_photos(Path(folder, "photos"), 512)
         options = [f"train_cfg.max_iters={arguments.steps + WARM_UP}"]
-        labels = write_labels(photos, Path(folder, "labels")) if "clasp" in str(arguments.config) else None
-        run = prepare(arguments.config, photos, labels, options=options)
-        assert (labels is not None) == (TAKES_LABELS in run.config.model)
+        takes_labels = TAKES_LABELS in load_config(arguments.config).model
+        run = prepare(
+            arguments.config,
+            photos,
+            write_labels(photos, Path(folder, "labels")) if takes_labels else None,
+            options=options,
+        )
         for turn in range(arguments.rounds):
             if turn % 2:  # each side goes first as often as the other
                 theirs.append(bare(run, Path(folder, f"bare-{turn}"), clock))

@@ -8,6 +8,7 @@ from clasp_bench.data.multicrop import MultiCrop, MultiCropPreprocessor, crop_ma
 from clasp_bench.errors import ConfigError
 from clasp_bench.models import CLASP, MAE, CLASPViT
 from clasp_bench.models.heads.projection import Center, cross_view_entropy
+from clasp_bench.models.methods.base import encode
 from clasp_bench.models.methods.mae import PersonMAEHead, PersonMAEViT
 
 PREPROCESSOR = dict(
@@ -137,6 +138,46 @@ def test_a_photo_without_labels_has_no_say_and_no_nan():
     method.parse_losses(method(**method.data_preprocessor(data), mode="loss"))[0].backward()
     gradients = [parameter.grad for parameter in method.parameters() if parameter.grad is not None]
     assert gradients and all(gradient.isfinite().all() for gradient in gradients)
+    data["parts"][1], data["attributes"][1] = 3, torch.tensor([1.0, 0, 0, 0, 1])
+    method.eval()
+    with torch.no_grad():
+        torch.manual_seed(1)
+        before = method(**method.data_preprocessor(data), mode="loss")
+        data["parts"][1], data["attributes"][1] = 0, 0
+        torch.manual_seed(1)
+        after = method(**method.data_preprocessor(data), mode="loss")
+    assert before["loss_part"] == after["loss_part"] and before["loss_attribute"] == after["loss_attribute"]
+
+
+def test_clasps_losses_by_hand():
+    """A first step: the teacher is the student; label heads without weights say the same of everything."""
+    torch.manual_seed(0)
+    method = clasp(weights=dict(instance=0.1, part=2.0, attribute=3.0))
+    method.init_weights()
+    for head in (method.part_classifier, method.attribute_classifier):
+        torch.nn.init.zeros_(head.weight)
+        torch.nn.init.normal_(head.bias)
+    data = method.data_preprocessor(batch())
+    with torch.no_grad():
+        found, crops = method(**data, mode="loss"), data["crops"]
+        sure, said = crops.part_confidence, method.part_classifier.bias.log_softmax(0)
+        part = -(sure * said[crops.parts]).sum() / sure.sum()
+        cost = total = 0.0
+        groups = (data["attributes"], method.attribute_classifier.bias[None])
+        for soft, bias, confidence in zip(
+            *(group.split([2, 3], 1) for group in groups), data["attribute_confidence"].T, strict=True
+        ):
+            chance = 1 / bias.shape[1]
+            weight = ((confidence - chance) / (1 - chance)).clamp(min=0)
+            sharp = soft**2 / (soft**2).sum(1, keepdim=True)  # temperature 0.5
+            cost -= (weight * (sharp * bias.log_softmax(1)).sum(1)).sum()
+            total += weight.sum()
+        views = torch.cat([encode(method.backbone, view)[:, :, 0] for view in (crops.global_, crops.local)])
+        logits = method.projection(views)
+        instance = cross_view_entropy((logits[:2] / 0.04).softmax(-1), logits / 0.1)
+    wanted = dict(instance=0.1 * instance, part=2 * part, attribute=3 * cost / total)
+    for name, value in wanted.items():
+        torch.testing.assert_close(found[f"loss_{name}"], value, atol=1e-4, rtol=1e-4)
 
 
 def test_a_loss_that_a_method_has_not_is_a_sentence_with_those_it_has():

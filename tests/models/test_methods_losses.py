@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from clasp_bench.models.contrast import GlobalBatchNorm, info_nce, nt_xent
 from clasp_bench.models.masking import block_priority, encode_visible, hide
+from clasp_bench.models.methods.base import encode
 from clasp_bench.models.methods.ibot import masked_entropy
 from tests.models.quick import build, photos_of, quick_config
 
@@ -139,6 +140,50 @@ def test_moco_v3_scales_a_symmetric_info_nce_by_twice_its_temperature():
         found = method.head.loss(one, other).item()
     assert found == pytest.approx(2 * 0.2 * info_nce(prediction, other, 0.2).item(), abs=1e-5)
     assert not any(p.requires_grad for p in method.backbone.patch_embed.parameters())
+
+
+@pytest.mark.parametrize("name", ["byol", "mocov3", "simclr"])
+def test_each_view_answers_for_the_other(name):
+    """At the first step, when the teacher is the student."""
+    method = build(quick_config(name))
+    torch.manual_seed(0)
+    data = method.data_preprocessor(photos_of(quick_config(name)), True)
+    with torch.no_grad():
+        (found,) = method(**data, mode="loss").values()
+        tokens = encode(method.backbone, data["crops"].global_)[:, :, 0]
+        if name == "simclr":
+            pair = method.neck((tokens.flatten(0, 1),))[0].unflatten(0, tokens.shape[:2])
+            wanted = nt_xent(*pair, method.temperature)
+        else:
+            one, other = (method.neck((view,))[0] for view in tokens)
+            wanted = method.head.loss(one, other) + method.head.loss(other, one)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_a_teacher_keeps_its_momentum_of_itself_and_all_of_it_at_the_end():
+    method = build(quick_config("dino"))  # momentum 0.99
+    method.update_teacher()
+    mine, taught = method.projection.prototypes, method.teacher.module[1].prototypes
+    for step in (1, 10, 19):
+        method.teacher.steps.fill_(step)
+        before = taught.clone()
+        with torch.no_grad():
+            mine.add_(1.0)
+        method.update_teacher()
+        share = 0.01 * (1 + math.cos(math.pi * step / 20)) / 2
+        torch.testing.assert_close(taught, before + share * (mine - before))
+
+
+@pytest.mark.parametrize(
+    ("name", "average"),
+    [
+        *(("dino", True), ("ibot", True), ("pass", True), ("harmony", True)),
+        *(("byol", False), ("mocov3", False), ("mtv", False), ("clasp", False)),
+    ],
+)
+def test_what_is_handed_on(name, average):
+    method = build(quick_config(name))
+    assert method.exported() is (method.teacher.module[0] if average else method.backbone)
 
 
 def test_byol_of_a_perfect_prediction_is_nothing_and_of_the_opposite_four():

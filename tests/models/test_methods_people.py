@@ -178,13 +178,21 @@ def test_hap_hides_some_of_a_drawn_part_first():
     )  # a part is drawn half the time, and 15 % of it hidden on average
 
 
-def test_hap_aligns_the_two_masked_views():
+def test_hap_aligns_the_two_masked_views(monkeypatch):
     method = build(quick_config("hap"))
-    seen = torch.randn(2, 4, 128)
+    seen, given = torch.randn(2, 4, 128), []
+
+    def kept(*pair):
+        given.append(pair)
+        return symmetric_info_nce(*pair)
+
+    monkeypatch.setattr("clasp_bench.models.methods.hap.symmetric_info_nce", kept)
     method.eval()
     with torch.no_grad():
         losses = method(**crops_of("hap", method), mode="loss")
-    assert 0 < losses["loss_alignment"] < 0.05 * 2 * 0.2 * 10
+    ((one, other, temperature),) = given
+    assert not torch.allclose(one, other) and temperature == 0.2
+    assert losses["loss_alignment"].item() == pytest.approx(0.05 * 0.4 * symmetric_info_nce(one, other, 0.2).item())
     wanted = sum(torch.nn.functional.cross_entropy(cosine / 0.2, torch.arange(4)) for cosine in _both_ways(*seen)) / 2
     torch.testing.assert_close(symmetric_info_nce(*seen, 0.2), wanted)
 

@@ -2,6 +2,7 @@ import pytest
 
 from clasp_bench.files import digest
 from clasp_bench.report.alike import unlike
+from clasp_bench.report.notes import notes
 from clasp_bench.report.tables import world_tables
 from clasp_bench.suite.record import RunConfig
 from tests.suite.records import a_record
@@ -24,6 +25,14 @@ def said_of(**texts: str) -> list[str]:
     ]
     (table,) = world_tables(records)
     return unlike(table)
+
+
+def test_the_sentence_stands_below_the_table():
+    texts = {"CLASP": TEXT, "MAE": TEXT.replace("lr=0.001", "lr=0.005")}
+    records = [a_record(m, config=RunConfig(name="reid", digest=digest(t.encode()), text=t)) for m, t in texts.items()]
+    (table,) = world_tables(records)
+    (said,) = unlike(table)
+    assert said in notes(table)
 
 
 def test_runs_of_one_config_are_alike_whatever_their_backbones():

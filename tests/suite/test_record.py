@@ -54,6 +54,9 @@ def test_an_equal_run_replaces_the_record_and_another_seed_does_not(tmp_path):
         {"seed": 1},
         {"weights": None},
         {"config": RunConfig(name="reid_quick", digest="other")},
+        {"dataset": Dataset(name="market1501", digest="other")},
+        {"task": "pose", "config": a_record().config},
+        {"method": "CLASP-short", "weights": a_record().weights},
     ],
 )
 def test_the_key_tells_runs_apart_that_differ_in(changes):

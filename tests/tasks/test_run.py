@@ -160,13 +160,14 @@ def test_weights_with_a_renamed_block_fail_with_the_names_of_the_keys(universe, 
 
 def test_other_data_gives_another_key_and_its_work_folder_is_refused(universe, tmp_path):
     first = prepare_small("attribute", "random", universe)
-    run(first, tmp_path / "work", resume=False)
+    outcome = run(first, tmp_path / "work", resume=False)
     with pytest.raises(ConfigError, match="holds this run already; add --resume"):
         run(first, tmp_path / "work", resume=False)
     shutil.copytree(universe, tmp_path / "other")
     (tmp_path / "other/pa100k/data/test000.jpg").write_bytes((universe / "pa100k/data/test001.jpg").read_bytes())
     other = prepare_small("attribute", "random", tmp_path / "other")
     assert other.dataset.digest != first.dataset.digest
+    assert record(other, outcome).key != record(first, outcome).key
     with pytest.raises(ConfigError, match="work: holds a run with another data; give another --work-dir"):
         run(other, tmp_path / "work", resume=True)
 
@@ -208,6 +209,18 @@ def test_outline_tells_data_head_schedule_and_time(universe, weights):
 def command(monkeypatch, *arguments):
     monkeypatch.setattr("sys.argv", ["clasp-bench", "transfer", *map(str, arguments)])
     main()
+
+
+def test_a_held_out_command_records_nothing(universe, tmp_path, monkeypatch, capsys):
+    options = [part for option in SMALL for part in ("-o", option)]
+    with pytest.raises(SystemExit) as end:
+        command(
+            monkeypatch,
+            *("attribute", "--weights", "random", "--data", universe, "--held-out"),
+            *("--out", tmp_path / "results", "--work-dir", tmp_path / "work", *options),
+        )
+    assert not end.value.code and "nothing is recorded" in " ".join(capsys.readouterr().out.split())
+    assert not (tmp_path / "results").exists()
 
 
 def test_command_writes_a_record_that_can_be_read(universe, tmp_path, monkeypatch, capsys):
