@@ -108,7 +108,10 @@ fi
 if [ ! -x .venv/bin/python ]; then
   python=$(find_python)
   say "creating .venv with $("$python" -V)"
-  "$python" -m venv .venv || fail "$python cannot make virtual environments; on Debian: apt-get install python3-venv"
+  "$python" -m venv .venv || {
+    rm -rf .venv # half made, and it would be taken for a whole one
+    fail "$python cannot make virtual environments; on Debian: apt-get install python3-venv"
+  }
 fi
 refuse_upstream
 .venv/bin/python -m pip install -q --disable-pip-version-check "uv==$UV_VERSION"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from clasp_bench.errors import DataError, UnreadableImage
 
@@ -62,6 +62,10 @@ def decode_rgb(data: bytes, where: str) -> np.ndarray:
         else:
             with Image.open(io.BytesIO(data)) as image:
                 pixels, exif = np.asarray(image.convert("RGB")), image.info.get("exif", b"")
+    except UnidentifiedImageError as error:  # whose text has an address of memory in it
+        raise UnreadableImage(
+            f"{where}: cannot be decoded as an image (unknown format); replace or remove it"
+        ) from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UnreadableImage(
             f"{where}: cannot be decoded as an image ({str(error).strip() or type(error).__name__}); replace or remove it"

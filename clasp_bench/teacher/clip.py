@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import open_clip
 import torch
+from open_clip.model import QuickGELU
 from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
 from safetensors import SafetensorError
 from torch import Tensor
@@ -115,8 +116,10 @@ def default_surgery(spec: str) -> str:
 
 
 def fingerprint(model: torch.nn.Module) -> str:
-    """SHA-256 over names, shapes and float32 values of a model's tensors: the same for any file format they came from."""
+    """SHA-256 over names, shapes and float32 values of a model's tensors, and QuickGELU where it computes that: the same for any file format."""
     sha = hashlib.sha256()
+    if any(isinstance(module, QuickGELU) for module in model.modules()):
+        sha.update(b"QuickGELU\n")
     for key, tensor in sorted(model.state_dict().items()):
         sha.update(f"{key} {tuple(tensor.shape)}\n".encode())
         sha.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())

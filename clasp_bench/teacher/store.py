@@ -11,8 +11,8 @@
 
 Everything that is written is written atomically, so that a killed run leaves whole shards and goes on from them. Soft labels and
 confidences are held as 8-bit steps of 1/255. A shard has one column, ``row``, of fixed-size lists of bytes: the fields of `LabelRows` one
-after another, at the offsets its schema's metadata gives, so that a random row is one place in one file. Reading needs numpy and pyarrow
-only.
+after another, at the offsets its schema's metadata gives, so that a random row is one place in one file. Reading needs no
+torch.
 """
 
 import json
@@ -146,8 +146,9 @@ class StoreWriter:
         return [shard for shard in range(self.shards) if not self.finished(shard)]
 
     def recorded(self, shard: int) -> bool:
-        """Whether a shard has been written to its end, by this process or another; its bytes are not looked at."""
-        return all(file.exists() for file in _shard_files(self.path, shard))
+        """Whether a shard has been written to its end, by this process or another; of its bytes their number alone is looked at."""
+        file, record = _shard_files(self.path, shard)
+        return file.exists() and record.exists() and file.stat().st_size == _read_json(record)["bytes"]
 
     def finished(self, shard: int) -> bool:
         """Whether a shard has been written to its end and its bytes are those that were written."""

@@ -5,6 +5,7 @@ the phrases it goes by, and templates that turn a phrase into sentences. A file 
 parts and templates replace the other's, its attribute groups are added, replace the group of that name, or, given as null, take it out.
 """
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from clasp_bench.data.synthped.labels import LIP_CLASSES
 from clasp_bench.errors import ConfigError
 from clasp_bench.files import digest
 from clasp_bench.teacher.attribute_names import DATASETS
@@ -40,6 +42,13 @@ class Part(_Strict):
     rows: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(le=1)]] | None = None
     lip: list[str] = []
 
+    @field_validator("lip")
+    @classmethod
+    def _known_classes(cls, lip: list[str]) -> list[str]:
+        if unknown := set(lip) - set(LIP_CLASSES):
+            raise ValueError(f"LIP has no class {min(unknown)!r}; it has {', '.join(LIP_CLASSES)}")
+        return lip
+
     @field_validator("rows")
     @classmethod
     def _top_before_bottom(cls, rows: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -65,6 +74,16 @@ class AttributeClass(_Strict):
     says: str | None = None
     truth: str | None = None
     names: dict[str, list[str]] = {}
+
+    @field_validator("truth")
+    @classmethod
+    def _known_truth(cls, truth: str | None) -> str | None:
+        known = (*DATASETS["pa100k"], *(f"not {name}" for name in DATASETS["pa100k"]))
+        if truth and truth not in known and not re.fullmatch(r"(upper|lower)_colour=[^=]+", truth):
+            raise ValueError(
+                f"{truth!r} is no attribute of PA-100K, not one after 'not ', and neither upper_colour=... nor lower_colour=..."
+            )
+        return truth
 
     @field_validator("names")
     @classmethod
@@ -102,6 +121,9 @@ class Vocabulary(_Strict):
                 raise ValueError(f"the group {group!r} needs two classes or more, to choose between")
             if sum(entry.share or 0 for entry in classes.values()) > 1 + 1e-6:
                 raise ValueError(f"the shares of group {group!r} add up to more than 1")
+            given = [entry.share for entry in classes.values() if entry.share]
+            if len(given) < len(classes) and sum(given) > 1 - 1e-6:
+                raise ValueError(f"the shares of group {group!r} leave nothing to its classes without one")
         return groups
 
     @field_validator("parts")

@@ -159,6 +159,7 @@ def test_a_readable_photo_stands_in_for_an_unreadable_one_which_is_named(photos,
     assert torch.equal(batch["inputs"][3:], batch["inputs"][:2]) and len(batch["inputs"]) == 5
     assert [name for name, _ in batch["unreadable"]] == ["a/004.jpg", "b/001.jpg"]
     assert all("cannot be decoded" in reason and name in reason for name, reason in batch["unreadable"])
+    assert "(unknown format)" in batch["unreadable"][1][1], "and no address of memory, by which runs would differ"
     assert "unreadable" not in Photos(path, (32, 16)).__getitems__([1, 3])
 
 

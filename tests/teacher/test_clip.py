@@ -38,6 +38,12 @@ def test_safetensors_and_torch_files_load_to_the_same_teacher(tmp_path, small_ar
     assert one.fingerprint != clip.fingerprint(clip_model)
 
 
+def test_another_activation_is_another_teacher(small_architecture, clip_model):
+    quick = open_clip.create_model(small_architecture, force_quick_gelu=True)
+    quick.load_state_dict(clip_model.state_dict())
+    assert clip.fingerprint(quick) != clip.fingerprint(clip_model)
+
+
 def test_a_vit_at_patch_16_labels_crops_of_twice_their_width(tmp_path, small_architecture, clip_model):
     save_file(clip_model.state_dict(), tmp_path / "w.safetensors")
     teacher = load_teacher(f"{small_architecture}:{tmp_path / 'w.safetensors'}")

@@ -151,7 +151,7 @@ def test_absent_foreign_and_newer_stores_are_one_sentence(tmp_path, store):
         LabelStore.open(tmp_path / "nowhere")
     meta = json.loads((store.path / "store.json").read_text())
     (store.path / "store.json").write_text(json.dumps({**meta, "format": 99}))
-    with pytest.raises(BenchError, match="format 99, this version reads 2"):
+    with pytest.raises(BenchError, match="format 99, this version reads 3"):
         LabelStore.open(store.path)
     (store.path / "store.json").write_text("{")
     with pytest.raises(BenchError, match=r"store\.json: cannot be read as JSON"):

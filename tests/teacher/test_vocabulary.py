@@ -50,6 +50,16 @@ def changed(tmp_path, change):
             lambda v: [entry.update(share=0.6) for entry in v["attributes"]["hat"].values()],
             "shares of group 'hat' add up to more than 1",
         ),
+        (
+            lambda v: [
+                entry.update(share=share)
+                for entry, share in zip(v["attributes"]["view"].values(), (0.5, 0.5, None), strict=True)
+            ],
+            "shares of group 'view' leave nothing to its classes without one",
+        ),
+        (lambda v: v["attributes"]["hat"]["hat"].update(truth="Cap"), "'Cap' is no attribute of PA-100K"),
+        (lambda v: v["attributes"]["hat"]["hat"].update(truth="a=b=c"), "'a=b=c' is no attribute of PA-100K"),
+        (lambda v: v["parts"]["feet"].update(lip=["Helmet"]), "LIP has no class 'Helmet'"),
     ],
 )
 def test_a_wrong_vocabulary_names_file_and_key(tmp_path, change, said):

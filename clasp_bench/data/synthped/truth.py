@@ -57,7 +57,7 @@ def read_shards(root: str | Path, kind: str) -> Iterator[dict]:
                     yield json.loads(line)
                 except ValueError as error:
                     raise DataError(
-                        f"{path}: line {number} is torn ({error}); remove the shard and universe.json and run `clasp-bench synth` again"
+                        f"{path}: line {number} is torn ({error}); remove {root} and run `clasp-bench synth` again"
                     ) from error
 
 
