@@ -17,7 +17,8 @@ from mmengine.logging import MMLogger
 from torch.utils.data import DataLoader, Subset
 
 from clasp_bench.data.augment import CropPreprocessor
-from clasp_bench.data.market1501 import DISTRACTOR, JUNK, Market1501
+from clasp_bench.data.layouts.reid import DISTRACTOR, JUNK
+from clasp_bench.data.market1501 import Market1501
 from clasp_bench.engine.contract import open_backbone
 from clasp_bench.models import CLASPViT
 

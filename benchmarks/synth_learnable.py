@@ -22,9 +22,9 @@ from scipy.stats import rankdata
 
 from clasp_bench.data.augment import CropPreprocessor
 from clasp_bench.data.images import read_resized
+from clasp_bench.data.label_sets import ATTRIBUTES
 from clasp_bench.data.market1501 import Market1501
 from clasp_bench.data.samplers import IdentitySampler
-from clasp_bench.data.synthped.labels import ATTRIBUTES
 from clasp_bench.data.synthped.truth import truth
 from clasp_bench.evaluation.ranking import Ranking, rank
 from clasp_bench.files import write_text

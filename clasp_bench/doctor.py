@@ -3,7 +3,6 @@
 Whatever may be broken is imported inside the examination, so that a broken package is a finding and not the end of it.
 """
 
-import json
 import os
 import platform
 import shutil
@@ -147,21 +146,14 @@ def _disk() -> Finding:
 
 
 def _data(root: Path) -> Finding:
-    if (root / "universe.json").is_file():
-        summary = json.loads((root / "universe.json").read_text())
-        return Finding(
-            str(root), f"a SynthPed universe, {sum(summary['pictures'].values()):,} images"
-        )  # without their second names
-    kinds = {
-        "the Market-1501 layout": "bounding_box_train",
-        "the PA-100K layout": "annotation.mat",
-        "the LIP layout": "TrainVal_images",
-    }
     try:
         from clasp_bench.data.images import list_images
+        from clasp_bench.data.layouts import Fault, find_layouts
 
-        kind = next((kind for kind, sign in kinds.items() if (root / sign).exists()), "a folder of photos")
-        return Finding(str(root), f"{kind}, {len(list_images(root)):,} images")
+        found = next(find_layouts(root), None)
+        if isinstance(found, Fault):
+            return Finding(str(root), str(found), False, f"clasp-bench data verify {root}")
+        return Finding(str(root), found.kind if found else f"a folder of {len(list_images(root)):,} photos")
     except ImportError as error:
         return Finding(str(root), f"not looked at ({error})", False, SETUP)
     except DataError as error:

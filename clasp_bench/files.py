@@ -45,6 +45,11 @@ def write_text(path: str | Path, text: str) -> Path:
     return write_bytes(path, text.encode())
 
 
+def cache_folder(name: str) -> Path:
+    """Our folder of that name below ``$XDG_CACHE_HOME``, where set, else below ``~/.cache``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "clasp-bench", name)
+
+
 def digest(content: bytes | Iterable[str]) -> str:
     """SHA-256 in hex of bytes, or of strings (each ended by a newline, so that no two lists collide by concatenation)."""
     sha = hashlib.sha256()

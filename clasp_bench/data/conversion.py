@@ -1,14 +1,13 @@
 """Labels of scenes in COCO's form, for data sets that no upstream reader knows."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from clasp_bench.data.images import read_rgb
 from clasp_bench.data.layouts import Annotated, Layout, Subject
 from clasp_bench.errors import DataError
-from clasp_bench.files import write_text
+from clasp_bench.files import cache_folder, write_text
 
 
 def coco_json(layout: Layout, part: str, folder: str | Path | None = None) -> Path:
@@ -28,8 +27,7 @@ def coco_json(layout: Layout, part: str, folder: str | Path | None = None) -> Pa
             DataError: the data set has faults, lacks files, or has no boxes in that part.
             BenchError: the file cannot be written.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clasp-bench" / "annotations"
-    path = Path(folder or cache) / f"{layout.key}-{part}-{layout.digest()[:16]}.json"
+    path = Path(folder or cache_folder("annotations")) / f"{layout.key}-{part}-{layout.digest()[:16]}.json"
     if path.is_file():
         return path
     images, annotations = [], []

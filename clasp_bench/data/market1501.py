@@ -4,11 +4,8 @@ from pathlib import Path
 
 from clasp_bench.data.layouts import open_as
 from clasp_bench.data.layouts.market1501 import Market1501Layout
-from clasp_bench.data.layouts.reid import DISTRACTOR, JUNK
 from clasp_bench.data.reid import ReIDCrops
 from clasp_bench.registry import DATASETS
-
-__all__ = ["DISTRACTOR", "JUNK", "Market1501"]
 
 
 @DATASETS.register_module()

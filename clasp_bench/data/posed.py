@@ -7,12 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clasp_bench.data.label_sets import KEYPOINTS
 from clasp_bench.data.layouts.reading import read_json
 from clasp_bench.data.photos import Photos
 from clasp_bench.errors import ConfigError, DataError, LabelMismatch
 from clasp_bench.registry import DATASETS
-
-JOINTS = 17  # COCO's, in COCO's order
 
 
 def read_keypoints(path: Path, names: Sequence[str]) -> np.ndarray:
@@ -33,7 +32,7 @@ def read_keypoints(path: Path, names: Sequence[str]) -> np.ndarray:
     try:
         people = {entry["image_id"]: entry["keypoints"] for entry in content["annotations"]}
         for image in content["images"]:
-            joints = np.array(people[image["id"]], np.float32).reshape(JOINTS, 3)
+            joints = np.array(people[image["id"]], np.float32).reshape(len(KEYPOINTS), 3)
             ends = ("/".join(Path(image["path"]).parts[-depth:]) for depth in depths)
             name = next((end for end in ends if end in wanted), None)
             if name in rows:

@@ -15,13 +15,12 @@ from PIL import Image
 
 from clasp_bench.data.images import read_rgb
 from clasp_bench.data.inspection.statistics import Statistics
+from clasp_bench.data.label_sets import KEYPOINTS, LIP_CLASSES
 from clasp_bench.data.layouts import Annotated, Fault, Layout, Subject
-from clasp_bench.data.synthped.layouts.coco import KEYPOINTS
 from clasp_bench.errors import DataError, UnreadableImage
 from clasp_bench.progress import meter
 
 SLACK = 2.0  # pixels by which a box or joint may leave its picture: some authors count from 1, some round
-PART_CLASSES = 20  # of LIP and of CIHP
 AT_ONCE = 512  # pictures in the hands of the threads
 
 
@@ -178,8 +177,8 @@ def _parsing_faults(path: Path, size: tuple[int, int]) -> Iterator[Fault]:
         return
     if classes.shape != size:
         yield Fault(path, f"has shape {classes.shape}, its picture {size}; fetch both again")
-    elif classes.max(initial=0) >= PART_CLASSES:
-        yield Fault(path, f"holds class {classes.max()}, but there are {PART_CLASSES}, from 0; fetch it again")
+    elif classes.max(initial=0) >= len(LIP_CLASSES):
+        yield Fault(path, f"holds class {classes.max()}, but there are {len(LIP_CLASSES)}, from 0; fetch it again")
 
 
 def _by(size: Iterable[int]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clasp_bench.data.market1501 import JUNK
+from clasp_bench.data.layouts.reid import JUNK
 from clasp_bench.errors import DataError
 
 QUERIES_AT_A_TIME = 512  # fewer slow the matrix product down, more need more memory

@@ -22,7 +22,6 @@ class ReIDMetric(BaseMetric):
         rerank: Settings of a `KReciprocal`, ``dict()`` for the published ones; None, the default, does not re-rank.
 
     Attributes:
-        protocol: How the gallery is ranked, in words.
         ranking: Of the last `compute_metrics`; its per-query AP is what a paired bootstrap needs.
     """
 
@@ -34,7 +33,6 @@ class ReIDMetric(BaseMetric):
     def __init__(self, rerank: dict | None = None, **kwargs):
         super().__init__(**kwargs)
         self.similarity = inner_product if rerank is None else KReciprocal(**rerank)
-        self.protocol = "cosine, single query" + (f", {self.similarity}" if rerank is not None else "")
 
     def process(self, data_batch, data_samples: list[dict]) -> None:
         """Keep `feature` (D,), `person_id`, `camera_id` and `is_query` of each sample."""

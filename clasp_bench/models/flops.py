@@ -48,6 +48,11 @@ class FlopCounter(FlopCounterMode):
         return self.get_total_flops()
 
 
+def idle_parameters(model: nn.Module) -> int:
+    """Parameters of all experts that a token does not use."""
+    return sum(part.idle_parameters for part in model.modules() if isinstance(part, PCMoE))
+
+
 def backbone_cost(backbone: nn.Module, image_size: tuple[int, int]) -> BackboneCost:
     """Run one grey image of (height, width) pixels through `backbone` and count."""
     training, device = backbone.training, next(backbone.parameters()).device
@@ -63,15 +68,13 @@ def backbone_cost(backbone: nn.Module, image_size: tuple[int, int]) -> BackboneC
     for hook in hooks:
         hook.remove()
     parameters = sum(p.numel() for p in backbone.parameters())
-    idle_parameters = idle_flops = merging = 0
+    idle_flops = merging = 0
     for moe, seen in tokens.items():
         weights = moe.w1[0].numel() + moe.w2[0].numel()
         expert = weights + moe.b1[0].numel() + moe.b2[0].numel()
         if moe.router == "token":
-            idle_parameters += (moe.num_experts - moe.top_k) * expert
             idle_flops += (moe.num_experts - moe.top_k) * 2 * seen * weights
         else:
-            idle_parameters += (moe.num_experts - 1) * expert
             merging += 2 * moe.num_experts * (expert + moe.route_prompt.in_features)
     activated = counter.flops - merging
-    return BackboneCost(parameters, parameters - idle_parameters, activated + idle_flops, activated)
+    return BackboneCost(parameters, parameters - idle_parameters(backbone), activated + idle_flops, activated)

@@ -17,7 +17,7 @@ from clasp_bench.report.drawing import Drawings
 from clasp_bench.report.notes import common_n, comparison_notes, notes
 from clasp_bench.report.published import AGGREGATOR, DERIVED, READ
 from clasp_bench.report.tables import WorldTable
-from clasp_bench.report.text import duration, metric_title, number, p_value, rank, signed, spread
+from clasp_bench.report.text import metric_title, number, p_value, rank, signed, spread
 from clasp_bench.suite.record import RunRecord
 
 RUNS = TypeAdapter(list[RunRecord])
@@ -50,7 +50,7 @@ def html(report: Report, drawings: Mapping[str, Drawings]) -> str:
     )
     environment.filters |= {"cited": _cited}
     environment.globals |= {
-        **{"duration": duration, "metric_title": metric_title, "number": number, "p_value": p_value, "rank": rank},
+        **{"metric_title": metric_title, "number": number, "p_value": p_value, "rank": rank},
         **{"signed": signed, "spread": spread, "origins": (MEASURED, READ, AGGREGATOR, DERIVED), "measured": MEASURED},
         **{"win": WIN, "tie": TIE, "loss": LOSS, "few_columns": FEW_COLUMNS},
     }

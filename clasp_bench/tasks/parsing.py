@@ -7,8 +7,8 @@ from mmengine.config import Config
 from PIL import Image
 
 from clasp_bench.data.inspection.drawing import parts as parts_drawn
+from clasp_bench.data.label_sets import LIP_CLASSES
 from clasp_bench.data.layouts.contents import Box, Subject
-from clasp_bench.data.synthped.labels import LIP_CLASSES
 from clasp_bench.engine.contract.whole_model import WholeModel
 from clasp_bench.tasks import Figure, Task
 from clasp_bench.tasks.seeing import Seen, all_parts, cut, through_pipeline

@@ -31,7 +31,7 @@ from clasp_bench.engine.runner import build_runner
 from clasp_bench.errors import ConfigError, ContractError, DataError
 from clasp_bench.files import digest, digest_file
 from clasp_bench.hardware import peak_memory_mb
-from clasp_bench.models.moe import PCMoE
+from clasp_bench.models.flops import idle_parameters
 from clasp_bench.registry import DATASETS
 from clasp_bench.suite.record import (
     Cost,
@@ -233,7 +233,7 @@ def run(transfer: Transfer, work_dir: str | Path, resume: bool) -> Outcome:
         seconds=cost_of(runner).seconds,
         peak_memory_mb=cost_of(runner).peak_memory_mb,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        idle_parameters=sum(_idle(part) for part in model.modules() if isinstance(part, PCMoE)),
+        idle_parameters=idle_parameters(model),
         curves=training_curves(work_dir),
     )
 
@@ -246,7 +246,7 @@ def _score_frozen(transfer: Transfer) -> Outcome:
         seconds=seconds,
         peak_memory_mb=peak_memory_mb(),
         parameters=sum(parameter.numel() for parameter in backbone.parameters()),
-        idle_parameters=sum(_idle(part) for part in backbone.modules() if isinstance(part, PCMoE)),
+        idle_parameters=idle_parameters(backbone),
         curves={},
         note=note,
     )
@@ -452,10 +452,3 @@ def _parts(model: Mapping) -> Iterator[str]:
         if isinstance(part, Mapping) and "type" in part and name not in ("backbone", "data_preprocessor"):
             plain = [f"{key}={value}" for key, value in part.items() if isinstance(value, int | float | str)]
             yield f"{part['type'].__name__}({', '.join(plain)})"
-
-
-def _idle(experts: PCMoE) -> int:
-    """Parameters of the experts that a token does not use; merged experts cost what one does."""
-    all_parameters = sum(parameter.numel() for parameter in (experts.w1, experts.b1, experts.w2, experts.b2))
-    used = experts.top_k if experts.router == "token" else 1
-    return all_parameters * (experts.num_experts - used) // experts.num_experts

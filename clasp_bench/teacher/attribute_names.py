@@ -1,7 +1,7 @@
 """The attribute names of the pedestrian data sets, as their official label files spell them, to check that a vocabulary maps real names."""
 
+from clasp_bench.data.label_sets import ATTRIBUTES as PA100K
 from clasp_bench.data.layouts.peta import SCORED as PETA
-from clasp_bench.data.synthped.labels import ATTRIBUTES as PA100K
 
 RAPV2 = (
     "hs-BaldHead", "hs-LongHair", "hs-BlackHair", "hs-Hat", "hs-Glasses",

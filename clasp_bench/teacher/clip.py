@@ -20,10 +20,10 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from clasp_bench.errors import ConfigError, DataError
+from clasp_bench.files import cache_folder
 from clasp_bench.shipped import TEACHER_WEIGHTS, TEACHERS
 from clasp_bench.teacher.synthclip import tower  # noqa: F401, timm knows SynthCLIP's tower from here on
 
-WEIGHTS = Path.home() / ".cache" / "clasp-bench" / "teachers"
 OPEN_CLIP_CACHE = Path.home() / ".cache" / "clip"
 TEXT_BATCH = 256
 HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
@@ -181,7 +181,7 @@ def _local(spec: str, known: dict, download: bool) -> Path:
     """
     repository, _, file = known.get("hf_hub", "").rpartition("/")
     files = ((file,) if file else HUB_FILES) if repository else (known["url"].rsplit("/", 1)[-1],)
-    ours = WEIGHTS / f"{spec.replace(':', '-')}{Path(files[0]).suffix}"
+    ours = cache_folder("teachers") / f"{spec.replace(':', '-')}{Path(files[0]).suffix}"
     if ours.is_file():
         return ours
     if repository:

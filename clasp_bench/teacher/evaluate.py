@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from clasp_bench.data.label_sets import ATTRIBUTES, LIP_CLASSES
 from clasp_bench.data.layouts import open_as
 from clasp_bench.data.layouts.pa100k import PA100KLayout
-from clasp_bench.data.synthped.labels import ATTRIBUTES, LIP_CLASSES
 from clasp_bench.data.synthped.truth import has_truth, truth
 from clasp_bench.errors import DataError
 from clasp_bench.teacher.store import LabelRows, LabelStore

@@ -15,13 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from clasp_bench.errors import BenchError, ConfigError
-from clasp_bench.files import digest, write_bytes
+from clasp_bench.files import cache_folder, digest, write_bytes
 from clasp_bench.teacher.clip import Teacher
 from clasp_bench.teacher.dense import pamr, patch_reader, slide
 from clasp_bench.teacher.store import LabelRows
 from clasp_bench.teacher.vocabulary import Vocabulary
 
-TEXT_CACHE = Path.home() / ".cache" / "clasp-bench" / "texts"
 OUTSIDE_ROWS = 0.05  # in image heights: the person prior falls off over this distance
 
 
@@ -217,7 +216,9 @@ def text_features(teacher: Teacher, templates: list[str], entries: list[list[str
         return _encode(teacher, texts)
     flat = [text for group in texts for text in group]
     counts = [str(len(group)) for group in texts]
-    file = TEXT_CACHE / f"{digest([teacher.fingerprint, device.type, torch.__version__, *counts, *flat])}.npy"
+    file = (
+        cache_folder("texts") / f"{digest([teacher.fingerprint, device.type, torch.__version__, *counts, *flat])}.npy"
+    )
     if (features := _kept(file)) is None:
         features = _encode(teacher, texts)
         _keep(file, features)

@@ -13,7 +13,7 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from clasp_bench.data.synthped.labels import LIP_CLASSES
+from clasp_bench.data.label_sets import LIP_CLASSES
 from clasp_bench.errors import ConfigError
 from clasp_bench.files import digest
 from clasp_bench.teacher.attribute_names import DATASETS

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clasp_bench.data import label_sets
 from clasp_bench.data.images import list_images
 from clasp_bench.data.synthped import SCALES, generate, labels, truth
 from clasp_bench.data.synthped.layouts import market1501
@@ -154,7 +155,7 @@ def test_photos_are_found_by_the_reader_of_photos(universe):
 
 
 def test_truth_agrees_with_the_masks(universe):
-    index = {name: i for i, name in enumerate(labels.ATTRIBUTES)}
+    index = {name: i for i, name in enumerate(label_sets.ATTRIBUTES)}
     for record in truth(universe):
         mask = np.asarray(Image.open(universe / record["mask"]))
         photo = Image.open(universe / record["file"])

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from clasp_bench.data import label_sets
 from clasp_bench.data.synthped import backdrop, describe, labels
 from clasp_bench.data.synthped.body import HEAD, BodyModel
 from clasp_bench.data.synthped.camera import GROUNDS, WALLS, Sighting, draw_cameras, view_of
@@ -67,7 +68,7 @@ def look(tailor: Tailor, person, heading_degrees: float, pose: Pose | None = Non
 
 def given(person, picture, heading_degrees: float) -> set[str]:
     values = attributes(person, view_of(np.radians(heading_degrees)), picture.shown, SIZE[0] * SIZE[1] * GRID**2)
-    return {name for name, value in zip(labels.ATTRIBUTES, values, strict=True) if value}
+    return {name for name, value in zip(label_sets.ATTRIBUTES, values, strict=True) if value}
 
 
 def test_shapes_are_annys(tailor):
@@ -213,7 +214,7 @@ def test_small_clothes_have_their_own_class(tailor, things, label):
 
 def test_every_attribute_has_its_test():
     of_the_body_and_view = {"Female", "AgeOver60", "Age18-60", "AgeLess18", "Front", "Side", "Back"}
-    assert set(CASES) | of_the_body_and_view == set(labels.ATTRIBUTES)
+    assert set(CASES) | of_the_body_and_view == set(label_sets.ATTRIBUTES)
 
 
 @pytest.mark.parametrize(("age", "years", "attribute"), [("child", 0.2, "AgeLess18"), ("senior", 1.0, "AgeOver60")])

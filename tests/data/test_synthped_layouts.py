@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 from pycocotools import mask as rle
 
+from clasp_bench.data import label_sets
 from clasp_bench.data.layouts import strictly
 from clasp_bench.data.layouts.market1501 import Market1501Layout
-from clasp_bench.data.synthped import joints, labels, truth
+from clasp_bench.data.synthped import truth
 from clasp_bench.data.synthped.layouts import captions, citypersons, coco, crowdhuman, lip, market1501, msmt17, names
 from clasp_bench.data.synthped.seeds import stream
 from clasp_bench.data.synthped.truth import write_shard
@@ -107,10 +108,6 @@ def test_coco_annotations_are_the_masks_and_leave_aside_what_is_not_asked(scene)
     assert second["keypoints"][:3] == [1.0, 51.0, 1]
     for left_aside in (small, crowd):
         assert left_aside["iscrowd"] == 1 and left_aside["num_keypoints"] == 0 and not any(left_aside["keypoints"])
-
-
-def test_joints_are_named_in_the_renderers_order():
-    assert coco.KEYPOINTS == joints.JOINTS and len(set(coco.SKELETON)) == 19
 
 
 def test_crowdhuman_boxes_are_whole_pixels_with_tags_heads_and_ignore(scene):
@@ -211,7 +208,7 @@ def test_pa100k_has_the_official_keys_shapes_and_order(universe):
     from scipy.io import loadmat
 
     content = loadmat(universe / "pa100k" / "annotation.mat")
-    assert [str(row[0][0]) for row in content["attributes"]] == list(labels.ATTRIBUTES)
+    assert [str(row[0][0]) for row in content["attributes"]] == list(label_sets.ATTRIBUTES)
     given = {Path(record["file"]).name: record["attributes"] for record in truth(universe)}
     seen = set()
     for part in ("train", "val", "test"):
@@ -236,7 +233,7 @@ def test_mmseg_reads_lip(universe):
         for sample in dataset:
             mask = np.asarray(Image.open(sample["seg_map_path"]))
             assert np.array_equal(sample["gt_seg_map"], mask) and mask.shape == sample["img"].shape[:2] == (128, 64)
-            assert mask.max() < len(labels.LIP_CLASSES) and mask.any()
+            assert mask.max() < len(label_sets.LIP_CLASSES) and mask.any()
 
 
 def test_coco_api_finds_boxes_and_areas_of_the_masks_and_a_perfect_result_perfect(universe, capsys):

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clasp_bench.data.label_sets import KEYPOINTS
 from clasp_bench.data.synthped.body import LEFT_ARM, LEFT_LEG, RIGHT_ARM, RIGHT_LEG, BodyModel
 from clasp_bench.data.synthped.camera import CAMERAS, JUNK, Occluder, Sighting, draw_cameras, draw_sighting
 from clasp_bench.data.synthped.compose import Canvas
 from clasp_bench.data.synthped.figure import Tailor
 from clasp_bench.data.synthped.frame import GRID, Frame, detection, look_at
-from clasp_bench.data.synthped.joints import JOINTS, REACH
+from clasp_bench.data.synthped.joints import REACH
 from clasp_bench.data.synthped.labels import LABELS
 from clasp_bench.data.synthped.pose import axis_rotation, draw_pose
 from clasp_bench.data.synthped.props import prop
@@ -167,7 +168,7 @@ def mirrored(stage: Stage) -> Stage:
         stage.look,
         replace(
             mesh, vertices=mesh.vertices * other, normals=mesh.normals * other, faces=mesh.faces[:, ::-1].copy(), limb=swap[mesh.limb],
-            joints=(mesh.joints * other)[opposite(JOINTS)],
+            joints=(mesh.joints * other)[opposite(KEYPOINTS)],
         ),
     )  # fmt: skip
 
@@ -189,7 +190,7 @@ def test_a_mirrored_camera_swaps_left_and_right(stages):
         seen = stage.view(camera, sighting, SIZE, sensor())
         image = mirrored(stage).view(camera, replace(sighting, heading=-sighting.heading), SIZE, sensor())
         assert (sides[image.classes[:, ::-1]] == seen.classes).mean() > 0.99
-        keypoints = image.keypoints[opposite(JOINTS)]
+        keypoints = image.keypoints[opposite(KEYPOINTS)]
         assert np.abs(SIZE[1] - keypoints[:, 0] - seen.keypoints[:, 0]).max() < 0.05
         assert np.abs(keypoints[:, 1:] - seen.keypoints[:, 1:])[:, 0].max() < 0.05
         assert (keypoints[:, 2] == seen.keypoints[:, 2]).mean() > 0.9

@@ -7,6 +7,7 @@ from hypothesis.extra.numpy import arrays
 
 from clasp_bench.errors import DataError
 from clasp_bench.evaluation.attribute import AttributeMetric, attribute_scores
+from clasp_bench.evaluation.ranking import inner_product
 from clasp_bench.evaluation.reid import ReIDMetric
 
 
@@ -87,9 +88,9 @@ def reid_samples():
 
 
 def test_reid_metric_reranks_only_when_asked_and_says_so():
-    assert ReIDMetric().protocol == "cosine, single query"
+    assert ReIDMetric().similarity is inner_product
     metric = ReIDMetric(rerank=dict(k1=3, k2=2))
-    assert metric.protocol == "cosine, single query, k-reciprocal re-ranking (k1=3, k2=2, weight=0.3)"
+    assert str(metric.similarity) == "k-reciprocal re-ranking (k1=3, k2=2, weight=0.3)"
     metric.process({}, reid_samples())
     assert metric.evaluate(3)["reid/mAP"] == 100.0
 

@@ -6,8 +6,6 @@ import pytest
 import torch
 from PIL import Image
 
-from clasp_bench.teacher import labeller
-
 SMALL_CLIP = {
     "embed_dim": 32,
     "vision_cfg": {"image_size": 64, "layers": 3, "width": 64, "head_width": 16, "patch_size": 16},
@@ -23,8 +21,8 @@ def small_models(one_thread):
 @pytest.fixture(autouse=True)
 def text_cache(tmp_path, monkeypatch):
     """Text features are kept in the test's own folder."""
-    monkeypatch.setattr(labeller, "TEXT_CACHE", tmp_path / "texts")
-    return tmp_path / "texts"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "clasp-bench/texts"
 
 
 @pytest.fixture

@@ -56,19 +56,19 @@ def test_a_vit_at_patch_16_labels_crops_of_twice_their_width(tmp_path, small_arc
 
 
 def test_absent_weights_say_which_file_to_put_where(tmp_path, monkeypatch):
-    monkeypatch.setattr(clip, "WEIGHTS", tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(open_clip.pretrained.urllib.request, "urlopen", lambda *_: pytest.fail("went to the network"))
     with pytest.raises(DataError) as error:
         load_teacher("ViT-B-16:openai")
     sentence = str(error.value)
     assert "https://huggingface.co/timm/vit_base_patch16_clip_224.openai" in sentence
-    assert f"at {tmp_path}/ViT-B-16-openai.safetensors" in sentence
+    assert f"at {tmp_path}/clasp-bench/teachers/ViT-B-16-openai.safetensors" in sentence
 
 
 def test_weights_are_fetched_only_when_asked_for(tmp_path, monkeypatch, small_architecture, clip_model):
     save_file(clip_model.state_dict(), tmp_path / "w.safetensors")
     fetched = []
-    monkeypatch.setattr(clip, "WEIGHTS", tmp_path / "teachers")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(clip, "get_pretrained_cfg", lambda model, tag: {"url": "https://example.org/w.pt"})
     monkeypatch.setattr(clip, "download_pretrained", lambda known: fetched.append(known) or tmp_path / "w.safetensors")
     with pytest.raises(

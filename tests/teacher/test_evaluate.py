@@ -10,7 +10,7 @@ from scipy.io import savemat
 from typer.testing import CliRunner
 
 from clasp_bench.cli import app
-from clasp_bench.data.synthped.labels import ATTRIBUTES, LIP_CLASSES
+from clasp_bench.data.label_sets import ATTRIBUTES, LIP_CLASSES
 from clasp_bench.data.synthped.truth import write_shard
 from clasp_bench.errors import DataError
 from clasp_bench.teacher import LabelRows, LabelStore, load_vocabulary

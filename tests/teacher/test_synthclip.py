@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from clasp_bench.data.synthped.labels import ATTRIBUTES, LIP_CLASSES
+from clasp_bench.data.label_sets import ATTRIBUTES, LIP_CLASSES
 from clasp_bench.teacher import load_vocabulary
 from clasp_bench.teacher.evaluate import Scene
 from clasp_bench.teacher.synthclip import drawing, phrases, train

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import yaml
 
-from clasp_bench.data.synthped.labels import ATTRIBUTES, LIP_CLASSES
+from clasp_bench.data.label_sets import ATTRIBUTES, LIP_CLASSES
 from clasp_bench.errors import ConfigError
 from clasp_bench.teacher import load_vocabulary
 from clasp_bench.teacher.attribute_names import DATASETS

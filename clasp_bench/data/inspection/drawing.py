@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from clasp_bench.data.label_sets import LIP_CLASSES, SKELETON
 from clasp_bench.data.layouts import Subject
 from clasp_bench.data.layouts.contents import Box
-from clasp_bench.data.synthped.labels import LIP_CLASSES
-from clasp_bench.data.synthped.layouts.coco import SKELETON
 from clasp_bench.files import atomic_path
 
 SCALE = 2  # lines are drawn larger and scaled down, so that they are smooth

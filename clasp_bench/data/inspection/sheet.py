@@ -7,8 +7,8 @@ from PIL import Image
 
 from clasp_bench.data.images import read_rgb
 from clasp_bench.data.inspection.drawing import INK, PAPER, annotated, card, parts, save, text
+from clasp_bench.data.label_sets import LIP_CLASSES
 from clasp_bench.data.layouts import Annotated, Layout, Section, Subject
-from clasp_bench.data.synthped.labels import LIP_CLASSES
 from clasp_bench.data.synthped.seeds import stream
 from clasp_bench.errors import DataError
 

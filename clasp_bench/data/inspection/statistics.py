@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from clasp_bench.data.label_sets import KEYPOINTS
 from clasp_bench.data.layouts.contents import Annotated
-from clasp_bench.data.synthped.layouts.coco import KEYPOINTS
 
 HEIGHTS = (20, 40, 80, 160, 320)  # pixels
 OCCLUSIONS = (0.02, 0.1, 0.35, 0.65, 0.8)  # hidden shares; 0.35 and 0.8 part CityPersons' subsets

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from clasp_bench.data.label_sets import ATTRIBUTES
 from clasp_bench.data.layouts.base import Layout, OnFault, refuse
 from clasp_bench.data.layouts.contents import Annotated, Section, Subject
-from clasp_bench.data.synthped.labels import ATTRIBUTES
 from clasp_bench.data.synthped.layouts import MODULES
 from clasp_bench.data.synthped.truth import truth
 

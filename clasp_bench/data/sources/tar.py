@@ -16,7 +16,7 @@ import numpy as np
 from clasp_bench.data.images import SUFFIXES
 from clasp_bench.data.sources.base import PhotoSource, missing
 from clasp_bench.errors import BenchError, DataError, UnreadableImage
-from clasp_bench.files import atomic_path, digest
+from clasp_bench.files import atomic_path, cache_folder, digest
 from clasp_bench.progress import track
 
 SUFFIX = ".tar"
@@ -102,7 +102,7 @@ def _kept_index(shards: list[Path]) -> tuple[list[str], np.ndarray]:
     """Names and (shard, offset, bytes) of all images, from the cache where it has them."""
     states = [(shard.resolve(), shard.stat()) for shard in shards]
     key = digest(f"{shard} {state.st_size} {state.st_mtime_ns}" for shard, state in states)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clasp-bench" / "shards" / f"{key}.npz"
+    cache = cache_folder("shards") / f"{key}.npz"
     try:
         with np.load(cache) as kept:
             return kept["names"].tobytes().decode(errors=ODD_NAMES).splitlines(), kept["places"]

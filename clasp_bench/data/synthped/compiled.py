@@ -8,15 +8,14 @@ import os
 import sys
 from pathlib import Path
 
-from clasp_bench.files import digest
+from clasp_bench.files import cache_folder, digest
 
 
 def keep_by_sources() -> None:
     """Point Numba's cache, of this process and those it starts, at the folder of the present sources; before kernels are imported."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     version = f"synthped-{digest(b''.join(source.read_bytes() for source in sources))[:16]}"
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "clasp-bench", "numba")
-    base = Path(os.environ.get("NUMBA_CACHE_DIR", cache))
+    base = Path(os.environ.get("NUMBA_CACHE_DIR") or cache_folder("numba"))
     if base.name == version:
         return
     os.environ["NUMBA_CACHE_DIR"] = str((base.parent if base.name.startswith("synthped-") else base) / version)

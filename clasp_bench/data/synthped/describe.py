@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from clasp_bench.data.label_sets import ATTRIBUTES
 from clasp_bench.data.synthped import labels
-from clasp_bench.data.synthped.labels import ATTRIBUTES
 from clasp_bench.data.synthped.texture import Shown
 from clasp_bench.data.synthped.wardrobe import Garment, Person
 

@@ -15,12 +15,8 @@ from functools import cache
 
 import numpy as np
 
+from clasp_bench.data.label_sets import KEYPOINTS
 from clasp_bench.data.synthped.body import HEAD, LEFT_ARM, LEFT_LEG, RIGHT_ARM, RIGHT_LEG, TORSO, Body, BodyModel
-
-JOINTS = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
-    "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
-)  # fmt: skip
 
 # Metres between joint and surface: half the thickness of the limb with clothes on it.
 _REACH = {
@@ -44,9 +40,9 @@ _BONES = {
 # The tip of the nose, the left eye's lid and the left ear's rim on the neutral body, canonical metres.
 _LANDMARKS = {"nose": (0.0, -0.174, 0.864), "eye": (0.0317, -0.148, 0.908), "ear": (0.0907, -0.036, 0.898)}
 
-REACH = np.array([_REACH[joint.split("_")[-1]] for joint in JOINTS], np.float32)
-LIMBS = np.zeros((len(JOINTS), 6), bool)  # which limbs a joint may be seen on
-for _row, _joint in zip(LIMBS, JOINTS, strict=True):
+REACH = np.array([_REACH[joint.split("_")[-1]] for joint in KEYPOINTS], np.float32)
+LIMBS = np.zeros((len(KEYPOINTS), 6), bool)  # which limbs a joint may be seen on
+for _row, _joint in zip(LIMBS, KEYPOINTS, strict=True):
     _other = {LEFT_ARM: RIGHT_ARM, LEFT_LEG: RIGHT_LEG} if _joint.startswith("right") else {}
     _row[[_other.get(limb, limb) for limb in _LIMBS[_joint.split("_")[-1]]]] = True
 
@@ -58,8 +54,8 @@ def joints_of(model: BodyModel, body: Body, naked: np.ndarray, transforms: np.nd
         naked: (N, 3) posed vertices of the body without clothes.
         transforms: (B, 3, 4) of `BodyModel.bone_transforms`.
     """
-    joints = np.empty((len(JOINTS), 3), np.float32)
-    for number, joint in enumerate(JOINTS):
+    joints = np.empty((len(KEYPOINTS), 3), np.float32)
+    for number, joint in enumerate(KEYPOINTS):
         side, _, part = joint.rpartition("_")
         if part in _BONES:
             bone = model.bone[f"{_BONES[part]}.{side[0].upper()}"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from clasp_bench.data.label_sets import LIP_CLASSES
 from clasp_bench.data.synthped.backdrop import paint_backdrop
 from clasp_bench.data.synthped.body import HEAD
 from clasp_bench.data.synthped.camera import Camera, Occluder, Sighting
@@ -12,7 +13,7 @@ from clasp_bench.data.synthped.compose import Canvas, Layer
 from clasp_bench.data.synthped.figure import Figure, Mesh, Tailor
 from clasp_bench.data.synthped.frame import GRID, Frame, detection, look_at
 from clasp_bench.data.synthped.joints import LIMBS, REACH
-from clasp_bench.data.synthped.labels import HANDBAG, LABELS, LIP_CLASSES
+from clasp_bench.data.synthped.labels import HANDBAG, LABELS
 from clasp_bench.data.synthped.pose import axis_rotation, draw_pose
 from clasp_bench.data.synthped.props import VARIANTS, prop
 from clasp_bench.data.synthped.raster import cover, first_met
@@ -38,7 +39,7 @@ class Picture:
         shown: (len(LABELS), 3) visible samples by label and `texture.Shown`.
         full: (H, W) bool, the person's pixels as if nothing stood in front of them.
         full_box: (4,) x, y, w, h in pixels of the person's projection; it may leave the frame.
-        keypoints: (17, 3) x, y, v of `joints.JOINTS`.
+        keypoints: (17, 3) x, y, v of COCO's joints.
     """
 
     rgb: np.ndarray

@@ -15,10 +15,10 @@ from clasp_bench.data.synthped.facades import KERB, paint_facades
 from clasp_bench.data.synthped.figure import Tailor
 from clasp_bench.data.synthped.frame import GRID, Frame, look_at
 from clasp_bench.data.synthped.labels import LABELS
+from clasp_bench.data.synthped.masks import encode_mask, extents
 from clasp_bench.data.synthped.pose import draw_pose
 from clasp_bench.data.synthped.props import VARIANTS, prop
 from clasp_bench.data.synthped.render import Stage
-from clasp_bench.data.synthped.rle import box_of, encode_mask
 from clasp_bench.data.synthped.seeds import stream
 from clasp_bench.data.synthped.sensor import encode, expose
 from clasp_bench.data.synthped.thing import Projection, Thing
@@ -41,7 +41,7 @@ class Seen:
         person: Number for `wardrobe.draw_person`.
         mask: COCO's compressed code of the visible pixels.
         box, full_box, head_box: x, y, w, h of the visible pixels, of the whole body and of the head; the latter two may leave the frame.
-        keypoints: (17, 3) x, y, v of `joints.JOINTS`.
+        keypoints: (17, 3) x, y, v of COCO's joints.
         occlusion: The hidden share of the pixels that the body has inside the frame.
         truncation: The share of `full_box` outside the frame.
         heading: As the camera sees it, 0 facing it.
@@ -190,7 +190,7 @@ def _take(
             shown = canvas.shown(layer, number, len(LABELS))
             scene.people.append(_seen(actor, spot, projection, layer.full(size), mask, shown, others))
     masks = [owner == _CROWD + number for number in range(len(crowds))]
-    scene.crowds = [(box_of(mask), encode_mask(mask)) for mask in masks if mask.any()]
+    scene.crowds = [(_box(mask), encode_mask(mask)) for mask in masks if mask.any()]
     return scene
 
 
@@ -249,7 +249,11 @@ def _seen(actor: _Actor, spot: _Spot, projection: Projection, full, mask, shown,
     occlusion = 1 - float(mask.sum()) / int(full.sum())
     given = attributes(actor.person, view_of(heading), shown, h * h / 2 * GRID**2)  # shares of a crop of this person
     return Seen(
-        actor.number, encode_mask(mask), box_of(mask), (x, y, w, h), tuple(float(v) for v in actor.stage.head_box(projection)),
+        actor.number, encode_mask(mask), _box(mask), (x, y, w, h), tuple(float(v) for v in actor.stage.head_box(projection)),
         actor.stage.keypoints(projection, others), occlusion, 1 - inside / (w * h), actor.pose, heading, view_of(heading),
         given, caption(actor.person, given, actor.pose), h < SMALLEST or occlusion > MOST_HIDDEN,
     )  # fmt: skip
+
+
+def _box(mask: np.ndarray) -> tuple[float, ...]:
+    return tuple(map(float, extents(mask)))

@@ -19,6 +19,7 @@ from clasp_bench.data.synthped.describe import attributes, captions, wardrobe_re
 from clasp_bench.data.synthped.figure import Tailor
 from clasp_bench.data.synthped.frame import GRID
 from clasp_bench.data.synthped.layouts import market1501
+from clasp_bench.data.synthped.masks import extents
 from clasp_bench.data.synthped.plan import SCALES, Plan, empty_file, frame, scene_file, scene_part
 from clasp_bench.data.synthped.pose import draw_pose
 from clasp_bench.data.synthped.render import Stage, empty_view, passers_by
@@ -159,14 +160,6 @@ def _seen_record(seen: Seen) -> dict:
         "caption": seen.caption,
         "ignore": bool(seen.ignore),
     }
-
-
-def extents(mask: np.ndarray) -> list[int]:
-    """Box x, y, w, h of a mask's pixels; zeros where it has none."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        return [0, 0, 0, 0]
-    return [int(v) for v in (columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1)]
 
 
 def _rounded(box) -> list[float]:

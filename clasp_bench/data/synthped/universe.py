@@ -166,8 +166,8 @@ def _in_order(pool: Executor, kind: str, numbers: Iterable[int], ahead: int) -> 
 
 def _summary(out: Path, identity: dict, complete: list[str]) -> dict:
     """What universe.json says."""
+    from clasp_bench.data.label_sets import ATTRIBUTES, LIP_CLASSES
     from clasp_bench.data.synthped.camera import draw_cameras
-    from clasp_bench.data.synthped.labels import ATTRIBUTES, LIP_CLASSES
 
     scale, pictures = SCALES[identity["scale"]], Counter()
     plan = Plan(identity["seed"], scale)

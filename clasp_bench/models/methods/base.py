@@ -33,7 +33,6 @@ class SelfSupervised(BaseModel):
 
     def __init__(self, backbone: dict, data_preprocessor: dict):
         super().__init__(data_preprocessor=data_preprocessor)
-        self.backbone_config = dict(backbone)
         self.backbone = MODELS.build(backbone)
 
     def forward(self, crops: MultiCrop | Tensor, mode: str = "loss", **labels: Tensor) -> dict[str, Tensor] | Tensor:

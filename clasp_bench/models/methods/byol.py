@@ -1,6 +1,5 @@
 """BYOL: mmpretrain's projection and predictor heads; one view predicts a moving average's projection of the other."""
 
-import torch
 from mmpretrain.models.heads import LatentPredictHead
 from mmpretrain.models.losses import CosineSimilarityLoss
 from mmpretrain.models.necks import NonLinearNeck
@@ -8,13 +7,12 @@ from torch import Tensor
 
 from clasp_bench.data.multicrop import MultiCrop
 from clasp_bench.models.contrast import GlobalBatchNorm
-from clasp_bench.models.methods.base import encode
-from clasp_bench.models.methods.taught import Taught
+from clasp_bench.models.methods.taught import Predictive
 from clasp_bench.registry import MODELS
 
 
 @MODELS.register_module()
-class BYOL(Taught):
+class BYOL(Predictive):
     """Bootstrap your own latent.
 
     Source: Grill et al., "Bootstrap Your Own Latent: A New Approach to Self-Supervised Learning", NeurIPS 2020, eq. 2;
@@ -29,7 +27,6 @@ class BYOL(Taught):
     """
 
     display_name = "BYOL"
-    followed = ("backbone", "neck")
 
     def __init__(
         self, backbone: dict, data_preprocessor: dict, neck: dict, predictor: dict, ema_momentum: float = 0.996
@@ -49,9 +46,4 @@ class BYOL(Taught):
 
     def loss(self, crops: MultiCrop, **labels: Tensor) -> dict[str, Tensor]:
         """Squared distance of unit vectors, 2 - 2 cos, summed over both directions; labels are not used."""
-        self.update_teacher()
-        online = [self.neck((view,))[0] for view in encode(self.backbone, crops.global_)[:, :, 0]]
-        with torch.no_grad():
-            backbone, neck = self.teacher.module
-            target = [neck((view,))[0] for view in encode(backbone, crops.global_)[:, :, 0]]
-        return {"loss_prediction": self.head.loss(online[0], target[1]) + self.head.loss(online[1], target[0])}
+        return {"loss_prediction": self.both_ways(crops.global_)}

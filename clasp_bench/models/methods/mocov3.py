@@ -1,6 +1,5 @@
 """MoCo v3: mmpretrain's projection and predictor heads; two views contrasted with a momentum encoder's keys."""
 
-import torch
 from mmpretrain.models.heads import MoCoV3Head
 from mmpretrain.models.losses import CrossEntropyLoss
 from mmpretrain.models.necks import NonLinearNeck
@@ -8,13 +7,12 @@ from torch import Tensor
 
 from clasp_bench.data.multicrop import MultiCrop
 from clasp_bench.models.contrast import NORMALISED_NECK
-from clasp_bench.models.methods.base import encode
-from clasp_bench.models.methods.taught import Taught
+from clasp_bench.models.methods.taught import Predictive
 from clasp_bench.registry import MODELS
 
 
 @MODELS.register_module()
-class MoCoV3(Taught):
+class MoCoV3(Predictive):
     """Momentum contrast for Vision Transformers.
 
     Source: Chen et al., "An Empirical Study of Training Self-Supervised Vision Transformers", ICCV 2021, algorithm 1;
@@ -31,7 +29,6 @@ class MoCoV3(Taught):
     """
 
     display_name = "MoCo v3"
-    followed = ("backbone", "neck")
 
     def __init__(
         self,
@@ -53,9 +50,4 @@ class MoCoV3(Taught):
 
     def loss(self, crops: MultiCrop, **labels: Tensor) -> dict[str, Tensor]:
         """Contrastive loss of each view's prediction against the keys of the other; labels are not used."""
-        self.update_teacher()
-        query = [self.neck((view,))[0] for view in encode(self.backbone, crops.global_)[:, :, 0]]
-        with torch.no_grad():
-            backbone, neck = self.teacher.module
-            key = [neck((view,))[0] for view in encode(backbone, crops.global_)[:, :, 0]]
-        return {"loss_contrast": self.head.loss(query[0], key[1]) + self.head.loss(query[1], key[0])}
+        return {"loss_contrast": self.both_ways(crops.global_)}

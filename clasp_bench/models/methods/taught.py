@@ -6,7 +6,7 @@ from mmpretrain.models.utils import CosineEMA
 from torch import Tensor, nn
 
 from clasp_bench.models.heads.projection import Center, ProjectionHead, cross_view_entropy
-from clasp_bench.models.methods.base import SelfSupervised
+from clasp_bench.models.methods.base import SelfSupervised, encode
 
 
 class Taught(SelfSupervised):
@@ -37,6 +37,21 @@ class Taught(SelfSupervised):
 
     def _student(self) -> nn.ModuleList:
         return nn.ModuleList([getattr(self, name) for name in self.followed])
+
+
+class Predictive(Taught):
+    """Base of the methods whose head (`head`) predicts the teacher's projection of one view from the student's of the other."""
+
+    followed = ("backbone", "neck")
+
+    def both_ways(self, views: Tensor) -> Tensor:
+        """`head`'s loss of two views (2, B, 3, H, W) against each other, summed over both directions."""
+        self.update_teacher()
+        online = [self.neck((view,))[0] for view in encode(self.backbone, views)[:, :, 0]]
+        with torch.no_grad():
+            backbone, neck = self.teacher.module
+            target = [neck((view,))[0] for view in encode(backbone, views)[:, :, 0]]
+        return self.head.loss(online[0], target[1]) + self.head.loss(online[1], target[0])
 
 
 class SelfDistilled(Taught):

@@ -160,6 +160,12 @@ class PCMoE(nn.Module):
         balance = self.num_experts * (load * probability_TE.mean(0)).sum()
         return Routing(load, balance, logits_TE.logsumexp(-1).square().mean())
 
+    @property
+    def idle_parameters(self) -> int:
+        """Parameters of the experts that a token does not use; merged experts cost what one does."""
+        expert = sum(weight[0].numel() for weight in (self.w1, self.b1, self.w2, self.b2))
+        return expert * (self.num_experts - (self.top_k if self.router == "token" else 1))
+
     def merged(self, prompt: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Weights (H, D), (H,), (D, H), (D,) of the one dense FFN that the experts make under `prompt` (router "prompt" only)."""
         gate_E = self.route_prompt(prompt).softmax(-1)

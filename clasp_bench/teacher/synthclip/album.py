@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from clasp_bench.data.images import read_resized
-from clasp_bench.data.synthped.labels import LIP_CLASSES
+from clasp_bench.data.label_sets import LIP_CLASSES
 from clasp_bench.teacher.evaluate import Scene, read_scenes
 from clasp_bench.teacher.synthclip.phrases import GROUPS, IMAGE_PHRASES
 

@@ -16,20 +16,12 @@ from pathlib import Path
 import numpy as np
 from pycocotools import mask as rle
 
+from clasp_bench.data.label_sets import KEYPOINTS, SKELETON
 from clasp_bench.data.synthped.layouts.names import link, stem, write_json
 from clasp_bench.data.synthped.seeds import stream
 from clasp_bench.data.synthped.truth import read_shards
 
 READS = ("scenes",)
-KEYPOINTS = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
-    "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
-)  # fmt: skip
-# Joined joints, counted from 1 as in the official file.
-SKELETON = (
-    (16, 14), (14, 12), (17, 15), (15, 13), (12, 13), (6, 12), (7, 13), (6, 7), (6, 8), (7, 9), (8, 10), (9, 11), (2, 3), (1, 2),
-    (1, 3), (2, 4), (3, 5), (4, 6), (5, 7),
-)  # fmt: skip
 CATEGORY = {
     "supercategory": "person", "id": 1, "name": "person", "keypoints": list(KEYPOINTS), "skeleton": [list(link) for link in SKELETON],
 }  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clasp_bench.data.synthped.labels import ATTRIBUTES
+from clasp_bench.data.label_sets import ATTRIBUTES
 from clasp_bench.data.synthped.layouts.names import link, stem
 from clasp_bench.data.synthped.truth import read_shards
 from clasp_bench.files import write_bytes
