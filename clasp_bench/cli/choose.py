@@ -19,7 +19,7 @@ def choose(
     config: Annotated[
         Path | None, typer.Option(help="In place of the task's own quick config.", show_default=False)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides head, batches and augmentation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides head, batches and augmentation.")] = 0,
     work_dir: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("work/choose"),
     option: Annotated[
         list[str] | None,

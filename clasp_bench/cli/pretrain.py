@@ -21,7 +21,7 @@ def pretrain(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in the work folder.")
     ] = False,
-    seed: Annotated[int | None, typer.Option(help="In place of the config's seed.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="In place of the config's seed.")] = None,
     option: Annotated[
         list[str] | None,
         typer.Option("--option", "-o", help="Override a key of the config: key.sub=value; may be repeated."),

@@ -32,7 +32,7 @@ def transfer(
             show_default=False,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides head, batches and augmentation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides head, batches and augmentation.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder that the record goes into.")] = Path("results"),
     work_dir: Annotated[
         Path | None,
@@ -84,6 +84,8 @@ def transfer(
     a ViT (stages of a Swin) and the head; with --frozen nothing. Few labels: `-o train_dataloader.dataset.subset.share=0.1`, or `.shots=5`,
     and `.seed=1`.
     """
+    from mmengine.dist import is_main_process
+
     from clasp_bench.suite.record import write_record
     from clasp_bench.tasks import run
 
@@ -93,6 +95,8 @@ def transfer(
         typer.echo(run.outline(prepared))
         return
     outcome = run.run(prepared, work_dir, resume)
+    if not is_main_process():
+        return
     figures = ", ".join(f"{name} {value:.2f}" for name, value in outcome.figures.items())
     typer.echo(
         f"{task} from {prepared.method}, seed {seed}: {figures}" + (f" ({outcome.note})" if outcome.note else "")

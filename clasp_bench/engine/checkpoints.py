@@ -35,8 +35,12 @@ class LastCheckpoints(CheckpointHook):
     Args:
         interval: Steps between checkpoints.
         max_keep_ckpts: How many are kept; -1 keeps all.
-        **kwargs: As in MMEngine.
+        by_epoch: Only False: runs are counted in steps.
+        save_best: None: a checkpoint is never chosen by its scores.
     """
+
+    def __init__(self, interval: int, max_keep_ckpts: int = 2, by_epoch: bool = False, save_best: None = None):
+        super().__init__(interval=interval, by_epoch=by_epoch, max_keep_ckpts=max_keep_ckpts, save_best=save_best)
 
     def before_train(self, runner) -> None:
         super().before_train(runner)

@@ -21,7 +21,7 @@ def claim(work_dir: str | Path, identity: dict[str, Any], resume: bool) -> None:
         write_text(marker, json.dumps(identity, indent=1) + "\n")
         return
     before = json.loads(marker.read_text())
-    if differing := [key for key in identity if identity[key] != before.get(key)]:
+    if differing := [key for key in {**identity, **before} if identity.get(key) != before.get(key)]:
         raise ConfigError(
             f"{work_dir}: holds a run with another {' and '.join(differing)}; give another --work-dir or remove it"
         )

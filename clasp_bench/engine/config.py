@@ -103,11 +103,11 @@ def check_builds(model: dict[str, Any], where: str) -> None:
         where: Its file and key, for the sentence.
 
     Raises:
-        ConfigError: it refuses them; upstream's constructors do so by assertions too.
+        ConfigError: it refuses them; upstream's constructors do so by other exceptions too.
     """
     try:
         registry.MODELS.build(model)
-    except (ValueError, AssertionError) as error:
+    except (ValueError, AssertionError, TypeError, KeyError) as error:
         raise ConfigError(f"{where} does not build, {error}") from error
 
 

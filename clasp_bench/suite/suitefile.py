@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, ValidationError, model_validator
 
 from clasp_bench.errors import ConfigError
 from clasp_bench.shipped import TEACHER_WEIGHTS
@@ -82,7 +82,7 @@ class Suite(_Part):
     teacher: str | None = None
     methods: dict[Name, Method] = Field(min_length=1)
     tasks: dict[Name, Task] = Field(min_length=1)
-    seeds: list[int] = Field(default=[0], min_length=1)
+    seeds: list[NonNegativeInt] = Field(default=[0], min_length=1)
     command: list[str] = Field(default=[sys.executable, "-m", "clasp_bench"], min_length=1)
     slurm: dict[str, JsonValue] = {}
 

@@ -10,7 +10,7 @@ from clasp_bench.tasks.run import identity_digest, prepare, run
 
 @dataclass(frozen=True)
 class Tried:
-    """A setting, ``key=value``, its headline figure on held-out data, and the seconds that it took (the last sitting, if there were several)."""
+    """A setting, ``key=value``, its headline figure on held-out data, and the seconds that it took (all sittings together)."""
 
     setting: str
     figure: str

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.dist import get_world_size, is_main_process
+from mmengine.dist import broadcast, get_world_size, is_main_process
 from mmengine.model import is_model_wrapper
 
 from clasp_bench import __version__
@@ -112,7 +112,8 @@ class Transfer:
         mode = MODES.get(trained, f"last {trained} stages and head")
         if adapting := _hooks(self.config, AdaptFirst):
             mode = f"{adapting[0].steps} steps of adapters and head, then {mode}"
-        return ", ".join([f"{mode} on {data}", f"last checkpoint on {test.split}", *remarks])
+        shared = [f"{get_world_size()} processes"] if get_world_size() > 1 else []
+        return ", ".join([f"{mode} on {data}", f"last checkpoint on {test.split}", *shared, *remarks])
 
 
 def prepare(
@@ -140,6 +141,7 @@ def prepare(
     Raises:
         ConfigError, DataError, ContractError: a sentence that names what is wrong and where.
     """
+    join_processes()
     task = find_task(name)
     config_path = Path(config_path or default_config(name))
     with _unheard():
@@ -174,6 +176,7 @@ def prepare(
         "data": dataset.digest,
         "weights": weights and digest_file(weights),
         "seed": seed,
+        **({"processes": get_world_size()} if get_world_size() > 1 else {}),
     }
     sizes = len(train), len(test)
     metainfo = getattr(test, "metainfo", {})
@@ -218,11 +221,14 @@ def run(transfer: Transfer, work_dir: str | Path, resume: bool) -> Outcome:
     """
     if transfer.frozen:
         return _score_frozen(transfer)
-    join_processes()
     on_main(lambda: claim(work_dir, transfer.identity, resume))
     with _unheard():
         runner = build_runner(transfer.config, work_dir, f"transfer {transfer.name} from {transfer.method}", resume)
     runner.train()
+    for (
+        buffer
+    ) in runner.model.buffers():  # running statistics of batch norms: those of the checkpoint, in every process
+        broadcast(buffer)
     if is_main_process():
         _save_whole(transfer, work_dir)
     with _unheard():

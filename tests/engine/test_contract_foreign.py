@@ -124,6 +124,17 @@ def test_a_tower_known_to_compute_quick_gelu_goes_only_where_that_is_computed(tm
     assert header["backbone"]["layer_cfgs"] == dict(act_cfg=dict(type="mmpretrain.QuickGELU"))
 
 
+def test_the_heads_of_moco_v3s_small_vit_are_its_own_and_of_any_other_of_that_shape_they_are_said(tmp_path):
+    plain = timm.create_model("vit_small_patch16_224", img_size=(32, 16), num_classes=0).state_dict()
+    moco = {f"module.{side}_encoder.{key}": value for side in ("base", "momentum") for key, value in plain.items()}
+    theirs = read_checkpoint(written(tmp_path, moco))
+    assert theirs.header["backbone"]["arch"]["num_heads"] == 12 and "12 are taken" in "".join(theirs.notes)
+    other = read_checkpoint(written(tmp_path, plain))
+    assert other.header["backbone"]["arch"] == "small" and "6 are taken" in "".join(other.notes)
+    stated = read_checkpoint(tmp_path / "w.pth", Stated(heads=12))
+    assert stated.header["backbone"]["arch"]["num_heads"] == 12 and not stated.notes
+
+
 def test_a_tower_of_timm_in_open_clip_is_judged_by_its_names(tmp_path):
     path = tmp_path / "open_clip_model.safetensors"
     save_file(from_open_clip().content, path)

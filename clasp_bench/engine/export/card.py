@@ -26,7 +26,7 @@ images = torch.randn(2, 3, {height}, {width})  # RGB, normalised as below
 
 | | |
 | --- | --- |
-| input | (B, 3, {height}, {width}), RGB from 0 to 255, minus {mean}, divided by {std}, for each channel |
+| input | (B, 3, {height}, {width}), RGB from 0 to 255, minus {mean}, divided by {std}, for each channel{whose} |
 | parameters | {parameters:.2f} M |
 | prompt | {prompt} |
 | method | {method} |
@@ -61,6 +61,7 @@ def write_card(exported: Exported, format: str, use: str, folder: Path) -> Path:
         height=height,
         width=width,
         use=use,
+        whose="" if data else " (this project's; those of the weights' authors may be others)",
         mean=", ".join(map(str, IMAGENET_MEAN)),
         std=", ".join(map(str, IMAGENET_STD)),
         parameters=sum(p.numel() for p in exported.backbone.parameters()) / 1e6
