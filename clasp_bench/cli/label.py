@@ -75,6 +75,7 @@ def label(
     group. Killed, the same command goes on; finished, it returns at once. A photo that cannot be read gets a row marked invalid and a
     line in quarantine.txt. Under torchrun, or wherever RANK and WORLD_SIZE are set, processes divide the shards among them.
     """
+    from clasp_bench.cli.grids import rows_and_columns
     from clasp_bench.data.images import list_images
     from clasp_bench.teacher import load_vocabulary
     from clasp_bench.teacher.balance import balanced
@@ -86,10 +87,10 @@ def label(
     words, loaded = load_vocabulary(vocabulary), load_teacher(teacher, own_device(device), download)
     settings = Settings(
         surgery=default_surgery(teacher) if surgery == "auto" else surgery,
-        grid=_cells("grid", grid),
+        grid=rows_and_columns("grid", grid),
         precision=native_precision(device) if precision == "auto" else precision,
         flip=flip,
-        window=_cells("window", window) if window else None,
+        window=rows_and_columns("window", window) if window else None,
         refine=refine,
         person_prior=person_prior,
         abstain=abstain,
@@ -131,13 +132,3 @@ def label(
         from clasp_bench.teacher.evaluate import evaluate_labels
 
         typer.echo(evaluate_labels(store, images, words).table())
-
-
-def _cells(option: str, text: str) -> tuple[int, int]:
-    """``16x8`` as rows and columns."""
-    from clasp_bench.errors import ConfigError
-
-    rows, _, columns = text.lower().partition("x")
-    if not (rows.isdigit() and columns.isdigit() and int(rows) and int(columns)):
-        raise ConfigError(f"{option}: {text!r} is not ROWSxCOLUMNS; write for instance 16x8")
-    return int(rows), int(columns)

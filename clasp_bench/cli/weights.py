@@ -42,10 +42,17 @@ def weights(
     import json
     from dataclasses import replace
 
+    from clasp_bench.cli.grids import rows_and_columns
     from clasp_bench.engine.contract import read_checkpoint, save_weights, stated_beside
     from clasp_bench.errors import ContractError
 
-    given = dict(method=method, grid=_grid(grid), heads=heads, quick_gelu=quick_gelu, semantic_weight=semantic_weight)
+    given = dict(
+        method=method,
+        grid=rows_and_columns("--grid", grid) if grid else None,
+        heads=heads,
+        quick_gelu=quick_gelu,
+        semantic_weight=semantic_weight,
+    )
     given = {key: value for key, value in given.items() if value is not None}
     checkpoint = read_checkpoint(file, replace(stated_beside(file), **given))
     if (given or to) and not checkpoint.is_foreign:
@@ -67,14 +74,3 @@ def weights(
     typer.echo(json.dumps(header, indent=2))
     if to:
         typer.echo(f"written: {save_weights(to, checkpoint.state, header)}")
-
-
-def _grid(text: str | None) -> tuple[int, int] | None:
-    from clasp_bench.errors import ContractError
-
-    if text is None:
-        return None
-    rows, _, columns = text.lower().partition("x")
-    if not (rows.isdecimal() and columns.isdecimal()):
-        raise ContractError(f"--grid {text}: write rows and columns of patches, for instance 16x8")
-    return int(rows), int(columns)

@@ -203,7 +203,7 @@ def _read(name_or_path: str | Path, seen: tuple[Path, ...] = ()) -> tuple[Path, 
         raise ConfigError(f"vocabulary: there is no {name_or_path}; give a YAML file or one of: {shipped}")
     try:
         content = yaml.load(path.read_text(), yaml.CSafeLoader)
-    except yaml.YAMLError as error:
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())}); mend it there") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: holds no keys; write it like {SHIPPED / 'person.yaml'}")
