@@ -19,7 +19,7 @@ from clasp_bench.engine.contract import Stated, load_weights, open_backbone, rea
 from clasp_bench.engine.contract.architecture import possible_grids
 from clasp_bench.engine.contract.reading import stated_beside
 from clasp_bench.engine.export import export
-from clasp_bench.errors import ContractError
+from clasp_bench.errors import ConfigError, ContractError
 from clasp_bench.models import CLASPViT
 from clasp_bench.shipped import TEACHER_WEIGHTS
 from clasp_bench.suite.record import Weights
@@ -407,5 +407,5 @@ def test_the_command_says_what_a_file_is_and_writes_it_as_ours(tmp_path):
     assert "clasp-bench/1" in command(out)
     with pytest.raises(ContractError, match="is this project's own"):
         command(out, "--heads", 4)
-    with pytest.raises(ContractError, match="for instance 16x8"):
+    with pytest.raises(ConfigError, match="--grid: '4' is not ROWSxCOLUMNS; write for instance 16x8"):
         command(path, "--grid", 4)
