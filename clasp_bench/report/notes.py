@@ -51,7 +51,7 @@ def comparison_notes(table: WorldTable, comparisons: Sequence[Comparison]) -> li
     if pairs and 1 < max(pairs) < 6:
         sentences.append(
             f"Paired over the {max(pairs)} seeds of a single task, Wilcoxon's test cannot give less than p = "
-            f"{2 ** (1 - max(pairs)):.2g}; `clasp-bench report` writes its values to report.json."
+            f"{2 ** (1 - max(pairs)):.2g}; clasp-bench report writes its values to report.json."
         )
     return sentences
 
