@@ -56,13 +56,13 @@ def labels(
 
     Classes that are never or always chosen are flagged. The page holds your photos: keep it where they may be kept.
     """
-    from clasp_bench.data.sources import open_photos
+    from clasp_bench.data.sources import FolderSource
     from clasp_bench.teacher import LabelStore
     from clasp_bench.teacher.inspection import write_page
 
     opened = LabelStore.open(store)
     if images is not None:
-        opened.check(open_photos(images))
+        opened.check(FolderSource(images))
     typer.echo(f"{write_page(opened, images, out, pictures, vocabulary)}: page of {len(opened):,} labelled images")
 
 

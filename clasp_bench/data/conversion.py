@@ -9,6 +9,8 @@ from clasp_bench.data.layouts import Annotated, Layout, Subject
 from clasp_bench.errors import DataError
 from clasp_bench.files import cache_folder, write_text
 
+CONTENT = 2  # version of what is written
+
 
 def coco_json(layout: Layout, part: str, folder: str | Path | None = None) -> Path:
     """Boxes, masks and what is left aside of one part of a data set, as mmdet's `CocoDataset` reads them; file names are
@@ -16,7 +18,8 @@ def coco_json(layout: Layout, part: str, folder: str | Path | None = None) -> Pa
 
         Where a person has a full and a visible box, ``bbox`` is the full one and CityPersons' fields (``vis_bbox``,
         ``height``, ``vis_ratio``, ``ignore``) are written too. mmdet's reader leaves out whom ``ignore`` names, so that a
-        detector would learn them as background: read those with `CityPersonsBoxes`.
+        detector would learn them as background: read those with `CityPersonsBoxes`, the file copied to
+        ``annotations/{part}.json``.
 
         Args:
             folder: Where to keep the file; default ``~/.cache/clasp-bench/annotations`` (under ``$XDG_CACHE_HOME``, where
@@ -27,7 +30,8 @@ def coco_json(layout: Layout, part: str, folder: str | Path | None = None) -> Pa
             DataError: the data set has faults, lacks files, or has no boxes in that part.
             BenchError: the file cannot be written.
     """
-    path = Path(folder or cache_folder("annotations")) / f"{layout.key}-{part}-{layout.digest()[:16]}.json"
+    name = f"{layout.key}-{part}-{layout.digest()[:16]}-{CONTENT}.json"
+    path = Path(folder or cache_folder("annotations"), name)
     if path.is_file():
         return path
     images, annotations = [], []

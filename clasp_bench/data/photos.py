@@ -12,7 +12,7 @@ from clasp_bench.data.sources import open_photos
 from clasp_bench.errors import UnreadableImage
 from clasp_bench.registry import DATASETS
 
-UNREADABLE = "unreadable"  # key of a batch: what was left out of it, and why
+UNREADABLE = "unreadable"  # key of a batch: in whose place another photo stands, and why
 
 
 @DATASETS.register_module()

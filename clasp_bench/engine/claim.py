@@ -23,7 +23,8 @@ def claim(work_dir: str | Path, identity: dict[str, Any], resume: bool) -> None:
     before = json.loads(marker.read_text())
     if differing := [key for key in {**identity, **before} if identity.get(key) != before.get(key)]:
         raise ConfigError(
-            f"{work_dir}: holds a run with another {' and '.join(differing)}; give another --work-dir or remove it"
+            f"{work_dir}: holds a run with another {' and '.join(differing)}, or one that an earlier version began; give another --work-dir "
+            "or remove it"
         )
     if not resume:
         raise ConfigError(

@@ -107,7 +107,7 @@ class QuarantineHook(Hook):
         faults = dict(data_batch.get(UNREADABLE, ()))
         for name in faults.keys() - self.known:
             self.known.add(name)
-            runner.logger.warning(f"left out: {faults[name]}")
+            runner.logger.warning(f"left out, another stands in: {faults[name]}")
             with open(self.file, "a", encoding="utf-8") as file:
                 file.write(f"{name}\t{faults[name]}\n")
         photos, root = len(runner.train_dataloader.dataset), runner.train_dataloader.dataset.source.path

@@ -114,9 +114,7 @@ def pretrain(run: Pretraining, work_dir: str | Path, resume: bool) -> Path:
 
     runner = build_runner(config, work_dir, f"pretrain {config.model.type.__name__}", resume, train_set=run.photos)
     runner.train()
-    handed_on = _export(
-        run, runner
-    )  # in every process: counting operations runs the routers, which take means over all of them
+    handed_on = _export(run, runner)  # in every process: the shares of a sharded model are gathered
     on_main(lambda: save_weights(weights, *handed_on))
     return weights
 
@@ -176,23 +174,13 @@ def _identity(config: Config, photos: Photos) -> dict[str, Any]:
 
 def _plain_backbone(config: Config) -> dict[str, Any]:
     """Config of the `CLASPViT` or `CLASPSwin` that holds the exported weights."""
-    kept = ("arch", "img_size", "patch_size", "window_size", "moe", "pre_norm", "norm_cfg", "layer_cfgs")
+    kept = ("arch", "img_size", "patch_size", "window_size", "moe")
     backbone = config._cfg_dict.to_dict()["model"]["backbone"]
     swin = getattr(config.model.backbone.type, "__name__", config.model.backbone.type) == "CLASPSwin"
     return {
         "type": "CLASPSwin" if swin else "CLASPViT",
-        **{key: _named(backbone[key]) for key in kept if backbone.get(key) is not None},
+        **{key: backbone[key] for key in kept if backbone.get(key) is not None},
     }
-
-
-def _named(value: Any) -> Any:
-    """A setting with the names that classes in it are registered under, so that a header can hold it."""
-    if isinstance(value, dict):
-        return {key: _named(each) for key, each in value.items()}
-    if isinstance(value, type):
-        scope = value.__module__.partition(".")[0]
-        return f"{scope}.{value.__name__}" if scope.startswith("mm") else value.__name__
-    return value
 
 
 def plan(run: Pretraining) -> list[str]:

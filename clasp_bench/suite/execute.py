@@ -183,7 +183,7 @@ class _Schedule:
             environment["COLUMNS"] = str(shutil.get_terminal_size().columns)
             environment |= {"FORCE_COLOR": "1"} if step.shown else {}
         log, lock = self.work.log(step.name).resolve(), self.work.step_lock(step.name).resolve()
-        return Job(step.name, (*self.command, *step.arguments), log, lock, Path.cwd(), environment)
+        return Job(step.name, (*self.command, *map(str, step.arguments)), log, lock, Path.cwd(), environment)
 
     def _end(self, step: Step, end: End) -> None:
         seconds = time.monotonic() - self.begun[step.name]

@@ -153,6 +153,8 @@ def prepare(
         _take_experts(config, header, weights, config_path)
     loaders = (config.train_dataloader, config.test_dataloader)
     check_builds(config.model.backbone, f"{config_path}: model.backbone")
+    if unknown := set(config.model.get("pooling", "cls").split("+")) - {"cls", "mean"}:
+        raise ConfigError(f"{config_path}: model.pooling: {min(unknown)!r} is no token; choose cls, mean or cls+mean")
     if frozen:
         frozen_features.freeze(config, name, task.frozen)
     for loader, split in zip(loaders, task.held_out if held_out else task.splits, strict=True):

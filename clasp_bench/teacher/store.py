@@ -118,6 +118,11 @@ class StoreWriter:
         self.meta = json.loads(json.dumps({**meta, **shared}))
         if (self.path / "store.json").exists():
             begun = _read_json(self.path / "store.json")
+            if begun.get("format") != FORMAT:
+                raise BenchError(
+                    f"{self.path / 'store.json'}: format {begun.get('format')}, this version writes {FORMAT}; delete that folder, or name another "
+                    "--out, to label again"
+                )
             _check_images(self.path, begun, photos)
             self._check_same(begun)
             self.shard_rows = begun["shard_rows"]

@@ -13,7 +13,7 @@ from clasp_bench.suite.executors import Job
 from clasp_bench.suite.executors.local import LocalExecutor
 from clasp_bench.suite.executors.slurm import SlurmExecutor
 from clasp_bench.suite.failures import read_failures
-from clasp_bench.suite.plan import Run, Step
+from clasp_bench.suite.plan import Place, Run, Step
 from clasp_bench.suite.state import Entry, WorkFolder
 from tests.conftest import ROOT
 
@@ -31,7 +31,14 @@ def the_steps(folder: Path) -> list[Step]:
     once = folder / "once"
     dies = f"import os; p = {str(once)!r}; seen = os.path.exists(p); open(p, 'w'); seen or os.kill(os.getpid(), 9)"
     return [
-        Step("good", ("-c", "import os; print('threads', os.environ.get('OMP_NUM_THREADS')); open('good', 'w')")),
+        Step(
+            "good",
+            (
+                "-c",
+                "import os; print('threads', os.environ.get('OMP_NUM_THREADS')); open('good', 'w')",
+                Place("w", "work"),
+            ),
+        ),
         Step("bad", ("-c", "import sys; sys.exit('error: out of luck')"), run=Run("MAE", "reid", 0, "world")),
         Step("below", ("-c", ""), needs=("bad",)),
         Step("dies", ("-c", dies)),

@@ -1,7 +1,7 @@
 """Where photos come from: a folder, a list file, an LMDB or tar shards in WebDataset's form, read through one interface.
 
-Whatever they are stored in, photos with the same names are the same photos in the same order: names are sorted by code point, and the digest of
-a label store made from one form fits the others.
+Whatever they are stored in, photos with the same names and bytes are the same photos in the same order: names are sorted by code point, and the
+digest of a label store made from one form fits the others.
 """
 
 from pathlib import Path
