@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 
@@ -72,7 +71,7 @@ class PhotoSource(ABC):
     def _bytes_digest(self, index: int) -> str:
         """Digest of one photo's bytes; of none, where they cannot be read."""
         try:
-            return sha256(self.encoded(index)).hexdigest()
+            return digest(self.encoded(index))
         except UnreadableImage:
             return ""
 

@@ -18,7 +18,7 @@ from clasp_bench.models.backbones import CLASPSwin, CLASPViT
 POSITION_KEY = "pos_embed"
 TABLE_KEY = "relative_position_bias_table"
 HEAD_WIDTH = 64  # of published ViTs, but for MoCo v3's ViT-S
-MOCO_V3_SMALL = dict(embed_dims=384, num_layers=12)  # 12 heads of 32, where all others of this shape have 6 of 64
+MOCO_V3_SMALL = (384, 12)  # width and depth; it has 12 heads of 32, where all others of this shape have 6 of 64
 SHAPES = ((1, 1), (2, 1), (4, 3), (3, 1))  # rows : columns of the images that positions are learnt on, likeliest first
 QUICK_GELU = "mmpretrain.QuickGELU"
 SWIN_PATCH = 4
@@ -76,15 +76,11 @@ def _vit(path: str | Path, found: Recognised, stated: Stated) -> Described:
     width, _, patch, _ = state["patch_embed.projection.weight"].shape
     depth = 1 + max(int(key.split(".")[1]) for key in state if key.startswith("layers."))
     hidden = len(state["layers.0.ffn.layers.0.0.weight"])
-    arch = dict(embed_dims=width, num_layers=depth, num_heads=stated.heads or ..., feedforward_channels=hidden)
+    could_be_moco = (width, depth) == MOCO_V3_SMALL
+    heads = stated.heads or (12 if could_be_moco and found.method == "MoCo v3" else None)
+    arch = dict(embed_dims=width, num_layers=depth, num_heads=heads or ..., feedforward_channels=hidden)
     named = _named(CLASPViT.arch_zoo, arch)
-    could_be_moco = MOCO_V3_SMALL.items() <= arch.items()
-    if could_be_moco and (stated.heads == 12 or (not stated.heads and found.method == "MoCo v3")):
-        named, arch["num_heads"] = None, 12
-    else:
-        arch["num_heads"] = stated.heads or (
-            CLASPViT.arch_zoo[named]["num_heads"] if named else max(1, width // HEAD_WIDTH)
-        )
+    arch["num_heads"] = heads or (CLASPViT.arch_zoo[named]["num_heads"] if named else max(1, width // HEAD_WIDTH))
     if not stated.heads and (not named or could_be_moco or width != HEAD_WIDTH * arch["num_heads"]):
         notes.append(
             f"the file does not say how many attention heads it has: {arch['num_heads']} are taken; say it with --heads"

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from clasp_bench.data.multicrop import IMAGENET_MEAN, IMAGENET_STD
 from clasp_bench.engine.contract.keys import SWIN_TIMM, VIT_TIMM, merge_to_original, move_merges, renamed
+from clasp_bench.engine.contract.matching import INDEX_KEY
 from clasp_bench.engine.export.exported import Exported
 from clasp_bench.errors import ContractError
 from clasp_bench.files import atomic_path, write_text
@@ -77,11 +78,7 @@ def write(exported: Exported, folder: Path) -> str:
 
 
 def _swin_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    ours = {
-        key: merge_to_original(key, tensor)
-        for key, tensor in state.items()
-        if not key.endswith("relative_position_index")
-    }
+    ours = {key: merge_to_original(key, tensor) for key, tensor in state.items() if not key.endswith(INDEX_KEY)}
     return move_merges(renamed(ours, SWIN_TIMM), 1)
 
 
