@@ -227,9 +227,8 @@ def run(transfer: Transfer, work_dir: str | Path, resume: bool) -> Outcome:
     with _unheard():
         runner = build_runner(transfer.config, work_dir, f"transfer {transfer.name} from {transfer.method}", resume)
     runner.train()
-    for (
-        buffer
-    ) in runner.model.buffers():  # running statistics of batch norms: those of the checkpoint, in every process
+    # running statistics of batch norms: those of the checkpoint, in every process
+    for buffer in runner.model.buffers():
         broadcast(buffer)
     if is_main_process():
         _save_whole(transfer, work_dir)

@@ -153,10 +153,9 @@ class PCMoE(nn.Module):
 
     def _routing(self, logits_TE: Tensor, probability_TE: Tensor, expert_TK: Tensor) -> Routing:
         load = torch.bincount(expert_TK.reshape(-1), minlength=self.num_experts).float() / expert_TK.numel()
+        # balance is a product of two means: over the global batch, as in one process
         if self.training:
-            load = mean_over_processes(
-                load
-            )  # balance is a product of two means: over the global batch, as in one process
+            load = mean_over_processes(load)
         balance = self.num_experts * (load * probability_TE.mean(0)).sum()
         return Routing(load, balance, logits_TE.logsumexp(-1).square().mean())
 
