@@ -174,7 +174,7 @@ def _identity(config: Config, photos: Photos) -> dict[str, Any]:
 
 def _plain_backbone(config: Config) -> dict[str, Any]:
     """Config of the `CLASPViT` or `CLASPSwin` that holds the exported weights."""
-    kept = ("arch", "img_size", "patch_size", "window_size", "moe")
+    kept = ("arch", "img_size", "patch_size", "window_size", "moe", "pre_norm", "norm_cfg", "layer_cfgs")
     backbone = config._cfg_dict.to_dict()["model"]["backbone"]
     swin = getattr(config.model.backbone.type, "__name__", config.model.backbone.type) == "CLASPSwin"
     return {

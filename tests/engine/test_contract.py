@@ -9,7 +9,12 @@ from safetensors.torch import save_file
 from clasp_bench.engine import contract
 from clasp_bench.engine.contract import load_weights, open_backbone, read_header, save_weights
 from clasp_bench.errors import BenchError, ContractError
+from clasp_bench.engine.pretrain import prepare, pretrain
 from clasp_bench.models import CLASPViT
+from tests.conftest import ROOT
+from tests.engine.runs import options
+
+SIMCLR = next((ROOT / "configs/pretrain/simclr").glob("*synthped-quick*.py"))
 
 
 def nano(img_size=(64, 32), **kwargs) -> CLASPViT:
@@ -108,3 +113,17 @@ def test_a_full_disk_is_a_sentence_and_leaves_the_old_file(tmp_path, monkeypatch
         saved(tmp_path, nano())
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_pre_trained_backbone_shaped_like_clips_tower_opens_again(tmp_path, photos):
+    clip = dict(
+        pre_norm=True, norm_cfg=dict(type="LN", eps=1e-5), layer_cfgs=dict(act_cfg=dict(type="mmpretrain.QuickGELU"))
+    )
+    ready = prepare(SIMCLR, photos, None, options=options(1))
+    ready.config.model.backbone.update(clip)
+    path = pretrain(ready, tmp_path / "run", resume=False)
+    _, header = open_backbone(path)
+    assert {key: header["backbone"][key] for key in clip} == clip
+    del header["backbone"]["layer_cfgs"]
+    with pytest.raises(ContractError, match="computes QuickGELU"):
+        load_weights(CLASPViT(**{key: value for key, value in header["backbone"].items() if key != "type"}), path)

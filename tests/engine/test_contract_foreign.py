@@ -124,6 +124,18 @@ def test_a_tower_known_to_compute_quick_gelu_goes_only_where_that_is_computed(tm
     assert header["backbone"]["layer_cfgs"] == dict(act_cfg=dict(type="mmpretrain.QuickGELU"))
 
 
+def test_a_tower_known_to_compute_gelu_is_refused_by_a_backbone_of_quick_gelu(tmp_path):
+    plain = from_open_clip()
+    path = written(tmp_path, plain.content)
+    quick = ours("vit", **foreign.clip_settings(quick_gelu=True))
+    assert "does not say its activation" in str(load_weights(quick, path))
+    checkpoint = read_checkpoint(path, Stated(quick_gelu=False))
+    path = save_weights(tmp_path / "w.safetensors", checkpoint.state, checkpoint.header)
+    with pytest.raises(ContractError, match="computes GELU .* leave layer_cfgs out"):
+        load_weights(quick, path)
+    assert load_weights(ours("vit", **plain.settings), path).matched_share == 1
+
+
 def test_the_heads_of_moco_v3s_small_vit_are_its_own_and_of_any_other_of_that_shape_they_are_said(tmp_path):
     plain = timm.create_model("vit_small_patch16_224", img_size=(32, 16), num_classes=0).state_dict()
     moco = {f"module.{side}_encoder.{key}": value for side in ("base", "momentum") for key, value in plain.items()}

@@ -84,12 +84,21 @@ def open_backbone(path: str | Path, **settings: Any) -> tuple[nn.Module, dict[st
 
 
 def _check_activation(module: nn.Module, path: str | Path, header: dict[str, Any]) -> None:
-    """QuickGELU leaves no trace in the keys: where weights are known to need it, every block must compute it."""
+    """An activation leaves no trace in the keys: all blocks must compute QuickGELU, or none, wherever it is known what the weights need."""
+    backbone, blocks = header.get("backbone", {}), module.num_layers
+    settings = backbone.get("layer_cfgs")
+    if not settings and "pre_norm" in backbone and "source" in header:
+        return  # a CLIP tower that does not say
     quick = sum(isinstance(part, QuickGELU) for part in module.modules())
-    if "layer_cfgs" in header.get("backbone", {}) and quick < module.num_layers:
+    if (settings or {}).get("act_cfg", {}).get("type") == QUICK_GELU:
+        if quick < blocks:
+            raise ContractError(
+                f"{path}: computes QuickGELU in its FFNs, the model another activation in {blocks - quick} of them; give the backbone "
+                f"layer_cfgs=dict(act_cfg=dict(type={QUICK_GELU!r})) and no experts"
+            )
+    elif quick:
         raise ContractError(
-            f"{path}: computes QuickGELU in its FFNs, the model another activation in {module.num_layers - quick} of them; give the backbone "
-            f"layer_cfgs=dict(act_cfg=dict(type={QUICK_GELU!r})) and no experts"
+            f"{path}: computes GELU in its FFNs, the model QuickGELU in {quick} of them; leave layer_cfgs out of the backbone's config"
         )
 
 

@@ -93,10 +93,11 @@ def _vit(path: str | Path, found: Recognised, stated: Stated) -> Described:
     config = dict(type="CLASPViT", arch=named or arch, img_size=[side * patch for side in grids[0]], patch_size=patch)
     if "pre_norm.weight" in state:
         config |= dict(pre_norm=True, norm_cfg=dict(type="LN", eps=1e-5))
-        quick = "input_resolution" in found.dropped or stated.quick_gelu  # a tensor of OpenAI's own files
-        if quick:
-            config["layer_cfgs"] = dict(act_cfg=dict(type=QUICK_GELU))
-        elif quick is None:
+        # a tensor of OpenAI's own files
+        quick = True if "input_resolution" in found.dropped else stated.quick_gelu
+        if quick is not None:
+            config["layer_cfgs"] = dict(act_cfg=dict(type=QUICK_GELU if quick else "GELU"))
+        else:
             notes.append(
                 "the file does not say its activation: CLIP towers by OpenAI compute QuickGELU, and under GELU give other features"
             )

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from mmpretrain.models.utils.clip_generator_helper import QuickGELU
+from torch import Tensor, nn
 
 from clasp_bench.engine.contract import open_backbone
 from clasp_bench.errors import ContractError
@@ -57,6 +58,16 @@ class Exported:
     def patch(self) -> int:
         """Side of a patch in pixels."""
         return self.backbone.patch_embed.projection.kernel_size[0]
+
+    @property
+    def is_clip(self) -> bool:
+        """Whether a norm comes before the blocks of a ViT, as in CLIP's towers."""
+        return not self.is_swin and not isinstance(self.backbone.pre_norm, nn.Identity)
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether blocks compute QuickGELU."""
+        return any(isinstance(part, QuickGELU) for part in self.backbone.modules())
 
     def dense_state(self, format: str) -> dict[str, Tensor]:
         """The dense network's weights under mmpretrain's keys.

@@ -51,9 +51,10 @@ def write(exported: Exported, folder: Path) -> str:
     """
     from transformers import SwinBackbone, SwinConfig, ViTConfig, ViTImageProcessor, ViTModel
 
-    if "pre_norm" in exported.header["backbone"]:
+    if exported.is_clip or exported.is_quick:
+        what = "has a norm before its blocks" if exported.is_clip else "computes QuickGELU"
         raise ContractError(
-            f"{exported.checkpoint}: has a norm before its blocks, which ViTModel has not; export to mmpretrain, timm or onnx"
+            f"{exported.checkpoint}: {what}, which ViTModel has not; export to mmpretrain, timm or onnx"
         )
     state = split_qkv(exported.dense_state("Hugging Face"))
     arch = exported.backbone.arch_settings

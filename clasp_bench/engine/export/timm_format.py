@@ -46,8 +46,11 @@ def write(exported: Exported, folder: Path) -> str:
             always_partition=True,
         )
     else:
-        header = exported.header["backbone"]
-        name = VIT_NAMES["pre_norm" in header, "layer_cfgs" in header]
+        name = VIT_NAMES.get((exported.is_clip, exported.is_quick))
+        if name is None:
+            raise ContractError(
+                f"{exported.checkpoint}: computes QuickGELU without a norm before its blocks, which no ViT of timm does; export to mmpretrain or onnx"
+            )
         state = renamed(exported.dense_state("timm"), VIT_TIMM)
         arguments |= dict(
             depth=arch["num_layers"],
