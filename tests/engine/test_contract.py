@@ -8,8 +8,8 @@ from safetensors.torch import save_file
 
 from clasp_bench.engine import contract
 from clasp_bench.engine.contract import load_weights, open_backbone, read_header, save_weights
-from clasp_bench.errors import BenchError, ContractError
 from clasp_bench.engine.pretrain import prepare, pretrain
+from clasp_bench.errors import BenchError, ContractError
 from clasp_bench.models import CLASPViT
 from tests.conftest import ROOT
 from tests.engine.runs import options

@@ -131,7 +131,7 @@ def test_a_tower_known_to_compute_gelu_is_refused_by_a_backbone_of_quick_gelu(tm
     assert "does not say its activation" in str(load_weights(quick, path))
     checkpoint = read_checkpoint(path, Stated(quick_gelu=False))
     path = save_weights(tmp_path / "w.safetensors", checkpoint.state, checkpoint.header)
-    with pytest.raises(ContractError, match="computes GELU .* leave layer_cfgs out"):
+    with pytest.raises(ContractError, match=r"computes GELU .* leave layer_cfgs out"):
         load_weights(quick, path)
     assert load_weights(ours("vit", **plain.settings), path).matched_share == 1
 
