@@ -44,6 +44,11 @@ class Photos(Dataset):
     def __len__(self) -> int:
         return len(self.source)
 
+    @property
+    def identity(self) -> dict[str, int | str]:
+        """What a run on these photos cannot change and stay the same run: their number and digests."""
+        return {"images": len(self), "digest": self.source.digest}
+
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         """The batch of the single photo `index`."""
         return self.__getitems__([index])

@@ -11,6 +11,7 @@ from clasp_bench.data.label_sets import KEYPOINTS
 from clasp_bench.data.layouts.reading import read_json
 from clasp_bench.data.photos import Photos
 from clasp_bench.errors import ConfigError, DataError, LabelMismatch
+from clasp_bench.files import digest
 from clasp_bench.registry import DATASETS
 
 
@@ -73,6 +74,10 @@ class PosedPhotos(Photos):
                 "`clasp-bench predict pose` and give -o train_dataloader.dataset.keypoints=FOLDER/predictions.json"
             )
         self.keypoints = read_keypoints(Path(keypoints), self.source.names)
+
+    @property
+    def identity(self) -> dict[str, int | str]:
+        return super().identity | {"keypoints": digest(self.keypoints.tobytes())}
 
     def known_of(self, indices: Sequence[int]) -> dict[str, Tensor]:
         return super().known_of(indices) | {"keypoints": torch.from_numpy(self.keypoints[indices])}

@@ -91,7 +91,8 @@ def rankme(features: Tensor) -> Tensor:
 class QuarantineHook(Hook):
     """Reports photos that cannot be decoded, each once, in ``quarantine.txt`` of the work folder; ends the run when they are more than 1 %.
 
-    Every process keeps a list of what it met (rank r above 0 in ``quarantine-r.txt``).
+    Every process keeps a list of what it met (rank r above 0 in ``quarantine-r.txt``), and ends the run when since its start it has met more than
+    1 % of its share of the photos.
     """
 
     priority = "VERY_HIGH"
@@ -102,6 +103,7 @@ class QuarantineHook(Hook):
         self.known = (
             {line.split("\t")[0] for line in self.file.read_text().splitlines()} if self.file.exists() else set()
         )
+        self.met: set[str] = set()  # since the start: what is known from before may have been mended
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         faults = dict(data_batch.get(UNREADABLE, ()))
@@ -110,10 +112,11 @@ class QuarantineHook(Hook):
             runner.logger.warning(f"left out, another stands in: {faults[name]}")
             with open(self.file, "a", encoding="utf-8") as file:
                 file.write(f"{name}\t{faults[name]}\n")
+        self.met |= faults.keys()
         photos, root = len(runner.train_dataloader.dataset), runner.train_dataloader.dataset.source.path
-        if faults and len(self.known) > max(1, TOLERATED_UNREADABLE * photos):
+        if faults and len(self.met) > max(1, TOLERATED_UNREADABLE * photos / runner.world_size):
             raise DataError(
-                f"{root}: {len(self.known)} of {photos:,} photos cannot be decoded, the last is {next(iter(faults))}; mend those in {self.file}"
+                f"{root}: {len(self.met)} of {photos:,} photos cannot be decoded, the last is {next(iter(faults))}; mend those in {self.file}"
             )
         if not len(data_batch["inputs"]):
             raise DataError(

@@ -77,7 +77,7 @@ def prepare(
     if data.labels == "":
         open_photos(data.root)  # a wrong path is the first thing to say
         raise ConfigError(
-            f"{config_path}: {config.model.type.__name__} learns from labels; make them with "
+            f"{config_path}: {_name(config.model)} learns from labels; make them with "
             f"`clasp-bench label {data.root} --out LABELS` and give --labels LABELS"
         )
     dataset = DATASETS.build(data)
@@ -112,7 +112,7 @@ def pretrain(run: Pretraining, work_dir: str | Path, resume: bool) -> Path:
     if weights.is_file():
         return weights
 
-    runner = build_runner(config, work_dir, f"pretrain {config.model.type.__name__}", resume, train_set=run.photos)
+    runner = build_runner(config, work_dir, f"pretrain {_name(config.model)}", resume, train_set=run.photos)
     runner.train()
     handed_on = _export(run, runner)  # in every process: the shares of a sharded model are gathered
     on_main(lambda: save_weights(weights, *handed_on))
@@ -160,12 +160,15 @@ def _whole_method(runner: Runner, config: Config) -> SelfSupervised:
 def _identity(config: Config, photos: Photos) -> dict[str, Any]:
     labels = photos.labels and photos.labels.meta
     recipe = deepcopy(config)
-    recipe.train_dataloader.dataset.root = recipe.train_dataloader.dataset.labels = None  # folders may move
+    for given in recipe.train_dataloader.dataset.keys() & {"root", "labels", "keypoints"}:
+        recipe.train_dataloader.dataset[given] = None  # folders may move
+    if "vocabulary" in recipe.model:
+        recipe.model.vocabulary = load_vocabulary(recipe.model.vocabulary).caption_digest
     recipe.wandb = None
     recipe.pop("fsdp", None)  # checkpoints are the same
     return {
         "config": {"name": Path(config.filename).stem, "digest": digest(recipe.pretty_text.encode())},
-        "data": {"images": len(photos), "digest": photos.source.digest},
+        "data": photos.identity,
         "labels": labels and {key: labels[key] for key in ("teacher", "fingerprint")},
         "seed": config.get("seed", 0),
         "processes": get_world_size(),
@@ -176,11 +179,15 @@ def _plain_backbone(config: Config) -> dict[str, Any]:
     """Config of the `CLASPViT` or `CLASPSwin` that holds the exported weights."""
     kept = ("arch", "img_size", "patch_size", "window_size", "moe", "pre_norm", "norm_cfg", "layer_cfgs")
     backbone = config._cfg_dict.to_dict()["model"]["backbone"]
-    swin = getattr(config.model.backbone.type, "__name__", config.model.backbone.type) == "CLASPSwin"
     return {
-        "type": "CLASPSwin" if swin else "CLASPViT",
+        "type": "CLASPSwin" if _name(config.model.backbone) == "CLASPSwin" else "CLASPViT",
         **{key: backbone[key] for key in kept if backbone.get(key) is not None},
     }
+
+
+def _name(part: dict[str, Any]) -> str:
+    """The class of a config's part, which is given as such or by its name."""
+    return getattr(part["type"], "__name__", part["type"])
 
 
 def plan(run: Pretraining) -> list[str]:

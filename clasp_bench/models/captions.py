@@ -11,7 +11,12 @@ from clasp_bench.errors import ConfigError
 from clasp_bench.teacher import LabelRows, load_vocabulary
 from clasp_bench.teacher.captions import NOUN, captions
 
-PADDING = 0
+PADDING, COMMA = 0, ","
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a caption, commas among them."""
+    return text.replace(COMMA, f" {COMMA}").split()
 
 
 class CaptionReader:
@@ -39,9 +44,9 @@ class CaptionReader:
                 f"the labels have attribute groups of {list(attribute_groups)} classes, the vocabulary {vocabulary!r} of "
                 f"{[len(classes) for classes in said]}; set model.vocabulary to the one they were made with"
             )
-        words = sorted({word for classes in [[NOUN], *said] for says in classes for word in says.split()})
-        self.index = {word: 1 + place for place, word in enumerate([",", *words])}
-        self.longest = len(NOUN.split()) + sum(1 + max(len(says.split()) for says in classes) for classes in said)
+        words = sorted({word for classes in [[NOUN], *said] for says in classes for word in words_of(says)} - {COMMA})
+        self.index = {word: 1 + place for place, word in enumerate([COMMA, *words])}
+        self.longest = len(words_of(NOUN)) + sum(1 + max(len(words_of(says)) for says in classes) for classes in said)
 
     @property
     def count(self) -> int:
@@ -52,7 +57,7 @@ class CaptionReader:
         """Soft labels (B, A) and confidences (B, groups) to word numbers (B, longest), 0 where a caption is shorter."""
         count, none = len(attributes), np.zeros(0)
         rows = LabelRows(none, none, attributes.cpu().numpy(), attribute_confidence.cpu().numpy(), np.ones(count, bool))
-        lines = [caption.replace(",", " ,").split() for caption in captions(rows, self.vocabulary)]
+        lines = [words_of(caption) for caption in captions(rows, self.vocabulary)]
         numbers = torch.zeros(count, self.longest, dtype=torch.long)
         for row, line in enumerate(lines):
             numbers[row, : len(line)] = torch.tensor([self.index[word] for word in line])

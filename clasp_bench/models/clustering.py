@@ -52,6 +52,8 @@ def body_parts(tokens: Tensor, grid: tuple[int, int], parts: int = 3) -> tuple[T
     centres = of_band.transpose(1, 2) @ direction / of_band.sum(1)[..., None].clamp(min=1)
     cluster = F.one_hot(k_means(direction, person, centres), parts) * person[..., None]  # (B, N, parts)
     row = torch.arange(count, device=tokens.device) // grid[1]
-    mean_row = (cluster * row[:, None]).sum(1) / cluster.sum(1).clamp(min=1)
+    members = cluster.sum(1)
+    # one without members is no part, and takes the place of none
+    mean_row = ((cluster * row[:, None]).sum(1) / members).where(members > 0, torch.inf)
     place = mean_row.argsort(dim=1).argsort(dim=1) + 1
     return (cluster * place[:, None]).sum(2), person.float().mean(1)

@@ -5,6 +5,7 @@ the phrases it goes by, and templates that turn a phrase into sentences. A file 
 parts and templates replace the other's, its attribute groups are added, replace the group of that name, or, given as null, take it out.
 """
 
+import json
 import re
 from functools import cached_property
 from pathlib import Path
@@ -176,6 +177,12 @@ class Vocabulary(_Strict):
         """SHA-256 of everything that changes labels; what only judges or describes them is left out."""
         described = {"parts": {"__all__": {"lip"}}, "attributes": {"__all__": {"__all__": {"says", "truth", "names"}}}}
         return digest(self.model_dump_json(exclude=described).encode())
+
+    @cached_property
+    def caption_digest(self) -> str:
+        """SHA-256 of what captions can say."""
+        said = [[entry.says for entry in classes.values()] for classes in self.attributes.values()]
+        return digest(json.dumps(said).encode())
 
 
 def load_vocabulary(name_or_path: str | Path = "person") -> Vocabulary:

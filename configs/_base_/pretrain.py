@@ -41,10 +41,14 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,
+        # nor do learnt tokens, learnt scales, and biases by other names: of experts, torch's own attention, Swin's tables
         custom_keys={
-            "pos_embed": dict(decay_mult=0.0),
-            "cls_token": dict(decay_mult=0.0),
-            "prompts": dict(decay_mult=0.0),
+            key: dict(decay_mult=0.0)
+            for key in (
+                *("pos_embed", "cls_token", "prompts", "mask_token", "parts.tokens", "positions", "gather", "begin"),
+                *("log_temperature", "log_scale"),
+                *("ffn.b1", "ffn.b2", "in_proj_bias", "relative_position_bias_table"),
+            )
         },
     ),
 )

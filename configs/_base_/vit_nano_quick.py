@@ -21,10 +21,6 @@ model = dict(
     ),
 )
 optim_wrapper["optimizer"].update(lr=2e-3)
-# learnt tokens and temperatures do not decay
-optim_wrapper["paramwise_cfg"]["custom_keys"].update(
-    mask_token=dict(decay_mult=0.0), positions=dict(decay_mult=0.0), log_temperature=dict(decay_mult=0.0)
-)
 train_cfg.update(max_iters=150)
 param_scheduler[0].update(end=15)
 param_scheduler[1].update(begin=15, end=150)

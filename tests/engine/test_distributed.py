@@ -11,6 +11,7 @@ from clasp_bench.distributed import own_rows
 from clasp_bench.engine import read_header
 from clasp_bench.engine.sharding import shard
 from clasp_bench.errors import ConfigError, Diverged, Preempted
+from clasp_bench.models.drop_path import GlobalDropPath
 from tests.engine.runs import CLASP, FORKSERVER, made_up_labels, run, same, weights
 from tests.engine.test_resume import at, set_infinite, sigterm, steps_kept
 
@@ -159,3 +160,16 @@ def test_each_process_keeps_its_own_rows_of_a_draw(monkeypatch):
         monkeypatch.setattr("clasp_bench.distributed.get_dist_info", lambda rank=rank: (rank, 3))
         seen.append(own_rows(draw, dim=1))
     assert torch.equal(torch.stack(seen, 2).flatten(1, 2), draw)
+
+
+def test_paths_are_dropped_alike_however_many_processes_share_the_batch(monkeypatch):
+    rows = torch.arange(1.0, 13.0)[:, None]
+    drop, seen = GlobalDropPath(0.5), []
+    torch.manual_seed(0)
+    whole = drop(rows)
+    assert set((whole / rows).flatten().tolist()) == {0.0, 2.0}
+    for rank in range(3):
+        monkeypatch.setattr("clasp_bench.distributed.get_dist_info", lambda rank=rank: (rank, 3))
+        torch.manual_seed(0)
+        seen.append(drop(rows[rank::3]))
+    assert torch.equal(torch.stack(seen, 1).flatten(0, 1), whole)

@@ -80,9 +80,13 @@ def test_unreadable_photos_are_left_out_and_named_until_they_are_too_many(tmp_pa
     arguments = ["pretrain", MAE, "--data", photos, *options(steps=8)]
     done = run_cli(*arguments, "--work-dir", tmp_path / "one")
     assert "left out" in done.stdout and "a/000.jpg" in done.stdout.replace("\n", "")
-    (photos / "a" / "002.jpg").write_bytes(b"")
+    # not among those whose bytes say which photos these are
+    mended = (photos / "a" / "004.jpg").read_bytes()
+    (photos / "a" / "004.jpg").write_bytes(b"")
     done = run_cli(*arguments, "--work-dir", tmp_path / "two", check=False)
     assert done.returncode == 2 and "2 of 24 photos cannot be decoded" in done.stderr.replace("\n", " ")
+    (photos / "a" / "004.jpg").write_bytes(mended)
+    run_cli(*arguments, "--work-dir", tmp_path / "two", "--resume")
 
 
 def test_a_value_that_the_method_refuses_is_a_sentence_and_takes_no_folder(tmp_path, photos):

@@ -3,13 +3,17 @@ import math
 import pytest
 import torch
 from mmengine.logging import MessageHub
+from mmengine.optim import build_optim_wrapper
 
 from clasp_bench.data.multicrop import MultiCrop, MultiCropPreprocessor, crop_maps, cut, jitter
+from clasp_bench.engine.config import load_config
 from clasp_bench.errors import ConfigError
 from clasp_bench.models import CLASP, MAE, CLASPViT
 from clasp_bench.models.heads.projection import Center, cross_view_entropy
 from clasp_bench.models.methods.base import encode
 from clasp_bench.models.methods.mae import PersonMAEHead, PersonMAEViT
+from tests.conftest import ROOT
+from tests.models.quick import build
 
 PREPROCESSOR = dict(
     type=MultiCropPreprocessor,
@@ -29,10 +33,11 @@ def batch(count: int = 4) -> dict:
     )
 
 
-def clasp(**kwargs) -> CLASP:
+def clasp(drop_path_rate: float = 0.0, **kwargs) -> CLASP:
     MessageHub.get_current_instance().update_info("max_iters", 10)
     arguments = dict(num_parts=5, attribute_groups=[2, 3], projection=dict(prototypes=16, hidden=16, bottleneck=8))
-    return CLASP(dict(type=CLASPViT, moe=dict(num_layers=2), **BACKBONE), PREPROCESSOR, **arguments | kwargs)
+    backbone = dict(type=CLASPViT, moe=dict(num_layers=2), drop_path_rate=drop_path_rate, **BACKBONE)
+    return CLASP(backbone, PREPROCESSOR, **arguments | kwargs)
 
 
 def test_a_crop_of_a_picture_of_its_own_coordinates_holds_the_coordinates_of_its_map():
@@ -240,6 +245,31 @@ def test_mae_reads_tall_images_and_learns():
     assert losses[-1] < losses[0] - 0.05
     state = CLASPViT(**BACKBONE).state_dict()
     assert {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in method.exported().state_dict().items()}
+
+
+def test_a_teacher_sees_with_all_its_paths():
+    method = clasp(drop_path_rate=0.5)
+    backbone, images = method.teacher.module[0], torch.randn(4, 3, 64, 32)
+    assert method.training and not torch.equal(method.backbone.trunk(images), method.backbone.trunk(images))
+    assert torch.equal(backbone.trunk(images), backbone.trunk(images))
+
+
+@pytest.mark.parametrize("refinement", [dict(start=2, shar=0.5), dict(start=2), dict(start=2, share=5.0)])
+def test_a_refinement_that_is_none_is_refused_at_once(refinement):
+    with pytest.raises(ValueError, match=r"give dict\(start=STEP, share=S\)"):
+        clasp(refinement=refinement)
+
+
+@pytest.mark.parametrize(
+    "config", sorted((ROOT / "configs/pretrain").glob("*/*synthped-quick*.py")), ids=lambda p: p.stem[:24]
+)
+def test_no_bias_no_learnt_token_and_no_learnt_scale_decays(config):
+    method = build(config)
+    groups = build_optim_wrapper(method, load_config(config).optim_wrapper).optimizer.param_groups
+    name_of = {id(parameter): name for name, parameter in method.named_parameters()}
+    decays = [name_of[id(group["params"][0])] for group in groups if group["weight_decay"]]
+    assert decays and all(name.endswith(("weight", ".w1", ".w2", ".prototypes")) for name in decays)
+    assert not any("norm" in name or ".ln" in name for name in decays)
 
 
 def test_patches_of_a_tall_image_go_row_by_row():

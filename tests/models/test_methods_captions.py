@@ -9,7 +9,7 @@ from mmengine.logging import MessageHub, MMLogger
 from clasp_bench.engine.catalogue import build as build_config
 from clasp_bench.engine.config import load_config
 from clasp_bench.errors import ConfigError
-from clasp_bench.models.captions import CaptionTower
+from clasp_bench.models.captions import CaptionReader, CaptionTower
 from clasp_bench.models.contrast import info_nce
 from clasp_bench.models.methods.xclip import assignment_loss
 from clasp_bench.registry import MODELS
@@ -46,6 +46,22 @@ def test_a_caption_says_what_the_labels_are_sure_of_and_its_feature_depends_on_n
     with torch.no_grad():
         alone = tower(attributes[:1], sure[:1])
     torch.testing.assert_close(alone[0], features[0], atol=1e-5, rtol=1e-4)  # padding is not read
+
+
+def test_a_caption_may_hold_commas(tmp_path):
+    (tmp_path / "v.yaml").write_text(
+        "extends: person\nattributes:\n  gloves:\n    bare: {phrases: [bare hands]}\n"
+        "    gloves: {phrases: [gloves], says: 'wearing gloves, and a scarf'}\n"
+    )
+    vocabulary = load_vocabulary(tmp_path / "v.yaml")
+    groups = [len(classes) for classes in vocabulary.attributes.values()]
+    read = CaptionReader(str(tmp_path / "v.yaml"), groups)
+    attributes = torch.ones(1, sum(groups))
+    attributes[0, -1] = 2.0
+    words = {number: word for word, number in read.index.items()}
+    line = [words[number] for number in read(attributes, torch.ones(1, len(groups)))[0].tolist() if number]
+    assert line[-7:] == [",", "wearing", "gloves", ",", "and", "a", "scarf"]
+    assert vocabulary.caption_digest != load_vocabulary("person").caption_digest
 
 
 def test_labels_of_another_vocabulary_are_refused_with_a_sentence():
@@ -90,7 +106,9 @@ def test_softened_contrast_by_hand():
     assert info_nce(one, other, 0.5, soft, hardness=0.3).item() == pytest.approx(wanted, abs=1e-6)
 
 
-@pytest.mark.parametrize(("name", "said"), [("clip", "CLIP"), ("nclip", "nCLIP"), ("xclip", "xCLIP")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("clip", "CLIP"), ("nclip", "nCLIP (reconstruction)"), ("xclip", "xCLIP (reconstruction)")]
+)
 def test_the_names_say_which_objectives_there_are(name, said):
     method = build(quick_config(name))
     assert method.display_name == said and method.outside_supervision == "CLIP"

@@ -8,6 +8,7 @@ from mmpretrain.models.backbones.swin_transformer import SwinBlockSequence, Swin
 from torch import Tensor, nn
 
 from clasp_bench.models.backbones.prompted import Prompted
+from clasp_bench.models.drop_path import drop_for_the_global_batch
 from clasp_bench.models.moe import PCMoESwinBlock
 from clasp_bench.registry import MODELS
 
@@ -83,6 +84,7 @@ class CLASPSwin(Prompted, SwinTransformer):
             pad_small_map=pad_small_map,
             **kwargs,
         )
+        drop_for_the_global_batch(self)
         self.with_cp, self.out_type = with_cp, out_type
         self.moe_stages = 0
         if moe is not None:

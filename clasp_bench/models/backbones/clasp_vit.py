@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from clasp_bench.models.backbones.positions import sincos_positions
 from clasp_bench.models.backbones.prompted import Prompted
+from clasp_bench.models.drop_path import drop_for_the_global_batch
 from clasp_bench.models.moe import PCMoELayer
 from clasp_bench.registry import MODELS
 
@@ -76,6 +77,7 @@ class CLASPViT(Prompted, VisionTransformer):
             drop_path_rate=drop_path_rate,
             **kwargs,
         )
+        drop_for_the_global_batch(self)
         self._place_positions()
         self.with_cp = with_cp
         self.moe_layers = 0

@@ -74,6 +74,8 @@ class CLASP(SelfDistilled):
         self.part_classifier = nn.Linear(dim, num_parts)
         self.attribute_classifier = nn.Linear(dim, sum(attribute_groups))
         self.attribute_groups, self.label_temperature = list(attribute_groups), label_temperature
+        if refinement is not None and not (refinement.keys() == {"start", "share"} and 0 <= refinement["share"] <= 1):
+            raise ValueError(f"refinement={dict(refinement)}: give dict(start=STEP, share=S), S from 0 to 1, or None")
         self.refinement = refinement
         self.weights = self.weighted(weights)
         self._leave_out(prompts)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from clasp_bench.data.multicrop import MultiCrop
 from clasp_bench.distributed import uniform
-from clasp_bench.models.contrast import symmetric_info_nce
+from clasp_bench.models.contrast import info_nce
 from clasp_bench.models.masking import BLOCKS, block_priority, encode_visible
 from clasp_bench.models.methods.base import SelfSupervised
 from clasp_bench.models.methods.mae import pixel_reconstruction
@@ -31,7 +31,7 @@ class HAP(SelfSupervised):
         mask_share: Share of the patches that is hidden.
         part_share: Of each part that is drawn, at most this share of its patches is hidden first.
         alignment: Factor of the alignment loss.
-        temperature: Of the alignment; its loss is multiplied by twice this.
+        temperature: Of the alignment; its loss, a sum of both ways, is multiplied by twice this.
     """
 
     display_name = "HAP"
@@ -53,7 +53,7 @@ class HAP(SelfSupervised):
         self.alignment, self.temperature = alignment, temperature
 
     def loss(self, crops: MultiCrop, keypoints: Tensor, **labels: Tensor) -> dict[str, Tensor]:
-        """Mean squared error of the hidden patches of two masks of each crop, and the alignment of their class tokens.
+        """Mean squared error of the hidden patches of two masks of each crop, and the alignment of their class tokens, each to the other as it is.
 
         Args:
             keypoints: (B, 17, 3), see `clasp_bench.data.posed`.
@@ -66,23 +66,25 @@ class HAP(SelfSupervised):
             latent, mask, place = encode_visible(self.backbone, images, priority, hidden)
             errors.append(self.head.loss(self.decoder(latent, place), images, mask))
             seen.append(latent[:, 0])
-        alignment = 2 * self.temperature * symmetric_info_nce(*seen, self.temperature)
+        one, other = seen
+        alignment = info_nce(one, other.detach(), self.temperature) + info_nce(other, one.detach(), self.temperature)
         return {
             "loss_reconstruction": (errors[0] + errors[1]) / 2,
-            "loss_alignment": self.alignment * alignment,
+            "loss_alignment": self.alignment * 2 * self.temperature * alignment,
         }
 
     def draw_priority(self, patches: Tensor) -> Tensor:
         """Which patches of parts (B, P, N) are hidden first, then which blocks, for two masks: (2, B, N), see `masking`.
 
-        0 to P parts are drawn for a mask, each number as likely as another, and of each 0 to `part_share` of its patches.
+        0 to P parts are drawn for a mask, each number as likely as another, and of each 0 to `part_share` of its patches, rounded down.
         """
         images, parts, count = patches.shape
         draw = uniform(2, images, parts, count + 2, device=patches.device)
         number = uniform(2, images, 1, device=patches.device) * (parts + 1)
         drawn = draw[..., 0].argsort(2).argsort(2) < number.floor()  # (2, B, P)
-        wanted = self.part_share * draw[..., 1, None]
-        first = ((draw[..., 2:] < wanted) & drawn[..., None] & patches).any(2)
+        wanted = (self.part_share * draw[..., 1] * patches.sum(2)).floor()
+        rank = draw[..., 2:].where(patches, torch.inf).argsort(3).argsort(3)  # of a patch within its part
+        first = ((rank < wanted[..., None]) & drawn[..., None]).any(2)
         blocks = block_priority(2, images, self.backbone.grid, device=patches.device).unflatten(0, (2, images))
         return blocks - (BLOCKS + 1) * first
 

@@ -64,10 +64,11 @@ class PASS(SelfDistilled):
     """Part-aware self-supervised pre-training.
 
     Source: Zhu et al., "PASS: Part-Aware Self-Supervised Pre-Training for Person Re-Identification", ECCV 2022. Global views carry all part
-    tokens, a local crop only that of the region it is cut from, and a part token of a local crop is compared with the same one of the
-    global views alone; class tokens are compared between global views.
+    tokens, a local crop only that of the region it is cut from; the class token of every view and crop is compared with those of the
+    teacher's global views, a part token with the same one there. Each token's logits have a centre of their own, without which one that
+    always gave the same answer would be rewarded.
     Left out: DINO's schedules (see `DINO`). Changed: part tokens stay behind, the backbone that is handed on is a plain one (the paper
-    fine-tunes with them, class and part features side by side); class and part tokens share the projection head and have a centre each.
+    fine-tunes with them, class and part features side by side); class and part tokens share the projection head.
 
     Args:
         backbone: Config of a dense `CLASPViT`.
@@ -82,30 +83,34 @@ class PASS(SelfDistilled):
     def __init__(self, *args, ema_momentum: float = 0.996, **kwargs):
         super().__init__(*args, **kwargs)
         self.parts = PartTokens(self.data_preprocessor.regions, self.backbone.feature_dim)
-        self.part_center = self.another_center()
+        self.part_centers = nn.ModuleList(self.another_center() for _ in self.parts.tokens)
         self.add_teacher(ema_momentum)
 
     def loss(self, crops: MultiCrop, **labels: Tensor) -> dict[str, Tensor]:
-        """DINO's loss of the class tokens of global views, and its mean over the part tokens; labels are not used."""
+        """DINO's loss of the class tokens, and its mean over the part tokens; labels are not used."""
         self.update_teacher()
         views = crops.global_.shape[:2]
         student = self.parts(self.backbone, crops.global_.flatten(0, 1)).unflatten(0, views)  # (G, B, 1 + P, D)
         with torch.no_grad():
             backbone, _, parts = self.teacher.module
             teacher = parts(backbone, crops.global_.flatten(0, 1)).unflatten(0, views)
-        local = torch.stack(
-            [self._local(crops.local[part :: len(self.parts.tokens)], part) for part in range(len(self.parts.tokens))],
-            2,
-        )
+        regions = range(len(self.part_centers))
+        local = [self._local(crops.local[part :: len(regions)], part) for part in regions]  # (L / P, B, 2, D) each
+        classes = torch.cat([student[:, :, 0], *(tokens[:, :, 0] for tokens in local)])
+        part_losses = [
+            self.distil(
+                torch.cat([student[:, :, 1 + part], local[part][:, :, 1]]),
+                teacher[:, :, 1 + part],
+                self.part_centers[part],
+            )
+            for part in regions
+        ]
         return {
-            "loss_instance": self.distil(student[:, :, 0], teacher[:, :, 0]),
-            # the tokens of all regions side by side are so many more images: each is compared with itself only
-            "loss_part": self.distil(
-                torch.cat([student[:, :, 1:], local]).flatten(1, 2), teacher[:, :, 1:].flatten(1, 2), self.part_center
-            ),
+            "loss_instance": self.distil(classes, teacher[:, :, 0]),
+            "loss_part": torch.stack(part_losses).mean(),
         }
 
     def _local(self, views: Tensor, part: int) -> Tensor:
-        """One part's token of the local crops (L, B, 3, h, w) of its region: (L, B, D)."""
+        """Class token and one part's token of the local crops (L, B, 3, h, w) of its region: (L, B, 2, D)."""
         tokens = self.parts(self.backbone, views.flatten(0, 1), slice(part, part + 1))
-        return tokens[:, 1].unflatten(0, views.shape[:2])
+        return tokens.unflatten(0, views.shape[:2])

@@ -5,6 +5,7 @@ from mmengine.logging import MessageHub
 from mmpretrain.models.utils import CosineEMA
 from torch import Tensor, nn
 
+from clasp_bench.models.drop_path import keep_all_paths
 from clasp_bench.models.heads.projection import Center, ProjectionHead, cross_view_entropy
 from clasp_bench.models.methods.base import SelfSupervised, encode
 
@@ -26,6 +27,7 @@ class Taught(SelfSupervised):
         """
         # mmpretrain's momentum is the weight of the new
         self.teacher = CosineEMA(self._student(), momentum=1 - momentum)
+        keep_all_paths(self.teacher)  # as DINO's: only students drop
 
     def update_teacher(self) -> None:
         """Move the teacher, at the beginning of a step; the first call copies the student."""

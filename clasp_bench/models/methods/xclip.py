@@ -70,7 +70,8 @@ class XCLIP(SelfSupervised):
             self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
         if self.weights["nclip"]:
             self.assign = nn.ModuleList(NonLinearNeck(width, hidden, clusters, **NORMALISED_NECK) for width in widths)
-        self.display_name = "xCLIP" if all(self.weights.values()) else "CLIP" if self.weights["clip"] else "nCLIP"
+        both = all(self.weights.values())
+        self.display_name = "CLIP" if not self.weights["nclip"] else f"{'xCLIP' if both else 'nCLIP'} (reconstruction)"
 
     def loss(self, crops: MultiCrop, attributes: Tensor, attribute_confidence: Tensor) -> dict[str, Tensor]:
         """Args: attributes (B, A) soft labels, attribute_confidence (B, groups): what the captions say. Returns: the objectives."""

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from mmcv.cnn.bricks import DropPath
 from mmcv.cnn.bricks.transformer import FFN
 from mmengine.model import BaseModule
 from mmpretrain.models.backbones.swin_transformer import SwinBlock
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clasp_bench.distributed import mean_over_processes
+from clasp_bench.models.drop_path import GlobalDropPath
 from clasp_bench.models.moe.dispatch import expert_ffn
 
 ROUTERS = ("token", "prompt")
@@ -80,7 +80,7 @@ class PCMoE(nn.Module):
         self.route_prompt = nn.Linear(prompt_dim or dim, num_experts)
         self.route_token = nn.Linear(dim, num_experts, bias=False) if router == "token" else None
         self.shared = FFN(dim, hidden, act_cfg=dict(type="GELU"), add_identity=False) if shared_expert else None
-        self.gamma2, self.drop_path = nn.Identity(), DropPath(drop_path)
+        self.gamma2, self.drop_path = nn.Identity(), GlobalDropPath(drop_path)
         self.routing: Routing | None = None
         self.reset_parameters()
 

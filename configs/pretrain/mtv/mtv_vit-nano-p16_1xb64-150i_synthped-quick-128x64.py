@@ -16,4 +16,3 @@ model.update(
     ema_momentum=0.99,
 )
 train_dataloader["dataset"].update(labels="work/synthped-quick/labels")
-optim_wrapper["paramwise_cfg"]["custom_keys"].update(log_scale=dict(decay_mult=0.0))
