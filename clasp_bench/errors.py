@@ -9,9 +9,11 @@ class BenchError(Exception):
 
     Attributes:
         exit_code: What the command line ends with.
+        everywhere: Whether it is raised in all processes of the run, so that one has to say it.
     """
 
     exit_code = 2
+    everywhere = False
 
 
 class DataError(BenchError):
@@ -37,10 +39,13 @@ class ContractError(BenchError):
 class Diverged(BenchError):
     """Training went wrong for good: a loss or weights that are not finite, or features that are all the same."""
 
+    everywhere = True
+
 
 class Preempted(BenchError):
     """The run was asked to make room (SIGTERM) and has saved itself; nothing is lost."""
 
+    everywhere = True
     exit_code = 75  # sysexits.h, EX_TEMPFAIL: try again
 
 

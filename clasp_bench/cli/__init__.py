@@ -49,6 +49,12 @@ for _name in COMMANDS:
         app.command(_name)(_command)
 
 
+def _sentence(error: BenchError) -> str:
+    """What went wrong; torch hands on a fault of a data worker with the traceback there in front of it."""
+    text = str(error)
+    return text.rpartition(f"{type(error).__name__}: ")[2].strip() if text.startswith("Caught ") else text
+
+
 def main() -> None:
     """Run the command line: a `BenchError` becomes its sentence and exit code 2, a run that made room 75, an interruption 130."""
     try:
@@ -56,8 +62,12 @@ def main() -> None:
     except BenchError as error:
         from rich.console import Console
 
-        if os.environ.get("RANK", "0") == "0":  # the processes of one run all say the same
-            text, style = (str(error), "yellow") if isinstance(error, Preempted) else (f"error: {error}", "red")
+        rank = os.environ.get("RANK", "0")
+        if rank == "0" or not error.everywhere:
+            text, style = (
+                (_sentence(error), "yellow") if isinstance(error, Preempted) else (f"error: {_sentence(error)}", "red")
+            )
+            text = text if rank == "0" else f"[process {rank}] {text}"
             Console(stderr=True, soft_wrap=True).print(text, style=style, markup=False, highlight=False)
         if {"-v", "--verbose"} & set(sys.argv[1:]):
             raise

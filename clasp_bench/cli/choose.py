@@ -33,14 +33,18 @@ def choose(
 
     Give the winner to `clasp-bench transfer` as its -o. A cost that a method pays and another does not belongs beside its figures.
     """
+    from mmengine.dist import is_main_process
+
     from clasp_bench.tasks.choose import best, try_settings
 
     tried = []
     for one in try_settings(
         task, over, work_dir / task, option or [], weights=weights, data=data, config_path=config, seed=seed
     ):
-        typer.echo(f"{one.setting}: {one.figure} {one.value:.2f} on held-out training data, {one.seconds:.0f} s")
         tried.append(one)
-    typer.echo(
-        f"best of {len(tried)}, for {sum(one.seconds for one in tried):.0f} s of transfers: -o '{best(tried).setting}'"
-    )
+        if is_main_process():
+            typer.echo(f"{one.setting}: {one.figure} {one.value:.2f} on held-out training data, {one.seconds:.0f} s")
+    if is_main_process():
+        typer.echo(
+            f"best of {len(tried)}, for {sum(one.seconds for one in tried):.0f} s of transfers: -o '{best(tried).setting}'"
+        )

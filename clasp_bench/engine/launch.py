@@ -37,4 +37,5 @@ def on_main(work: Callable[[], object]) -> None:
             fault = [error]
     broadcast_object_list(fault)
     if fault[0] is not None:
+        fault[0].everywhere = True
         raise fault[0]

@@ -73,7 +73,7 @@ def _nearest(features: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         rows = torch.arange(len(distance))
         distance[rows, start + rows] = -1  # rounding must not put anyone behind a twin
         neighbours.append(distance.topk(count, largest=False).indices.numpy().astype(np.int32))
-        farthest.append(distance.amax(1).numpy())
+        farthest.append(distance.amax(1).clamp(min=torch.finfo(distance.dtype).tiny).numpy())  # all may be the same
     return np.concatenate(neighbours), np.concatenate(farthest)
 
 

@@ -53,6 +53,10 @@ def freeze(config: Any, name: str, frozen: Frozen | None) -> None:
         raise ConfigError(
             f"{name} has no score without a head; train the head alone with -o model.backbone.trained=nothing"
         )
+    if config.model.get("cameras"):
+        raise ConfigError(
+            "a camera embedding begins at random and is learnt; leave --frozen out, or take a model without one"
+        )
     for key in TRAINING:
         config.pop(key, None)
     config.model.head, config.model.backbone.trained = None, "nothing"

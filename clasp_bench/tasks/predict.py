@@ -79,15 +79,16 @@ def predict(
         DataError: there are no photos, or `boxes` cannot be read.
     """
     task = _checked(name, weights, boxes, gallery)
-    people = None if boxes is None else read_boxes(boxes)
     paths, left_out = _listed(photos), []
+    people = None if boxes is None else read_boxes(boxes)
+    people_of = {} if people is None else {path: people.of(path) for path in paths}
     model = open_model(weights)
     model.module.to(get_device())
     ranked = _gallery(task, model, _listed([gallery]), left_out) if gallery else None
     images, annotations, pictures = [], [], []
     with meter(f"predict {name}", len(paths), unit="photos") as progress:
         for number, (path, pixels) in enumerate(_read(paths, left_out), start=1):
-            looked_at = [_whole(pixels)] if people is None else people.get(path.name, [])
+            looked_at = [_whole(pixels)] if people is None else people_of[path]
             seen = task.see(model, pixels, looked_at) if looked_at else []
             if ranked:
                 _rank(seen, ranked, top)
@@ -121,24 +122,49 @@ def _checked(name: str, weights: str | Path, boxes: Path | None, gallery: Path |
     return task
 
 
-def read_boxes(path: Path) -> dict[str, list[Box]]:
-    """People of a COCO file by the name of their photo; those whose detection scored less than `LIKELY`, and crowds, are left out.
+@dataclass(frozen=True)
+class People:
+    """Boxes of people in a COCO file: by the name of their photo, and there by its path, or what the file says of it."""
+
+    file: Path
+    boxes: dict[str, dict[str, list[Box]]]
+
+    def of(self, photo: Path) -> list[Box]:
+        """
+        Raises:
+            DataError: the file has several photos of this name, and none of this path.
+        """
+        named = self.boxes.get(photo.name, {})
+        if len(named) < 2:
+            return next(iter(named.values()), [])
+        if os.path.abspath(photo) not in named:
+            raise DataError(
+                f"{self.file}: holds {len(named)} photos named {photo.name} and none of the path {photo}; give boxes of these very photos"
+            )
+        return named[os.path.abspath(photo)]
+
+
+def read_boxes(path: Path) -> People:
+    """People of a COCO file; those whose detection scored less than `LIKELY`, and crowds, are left out.
 
     Raises:
         DataError: the file cannot be read or is not of COCO's form.
     """
     content = read_json(path)
     try:
-        names = {image["id"]: os.path.basename(image["file_name"]) for image in content["images"]}
-        boxes: dict[str, list[Box]] = {}
+        boxes: dict[str, dict[str, list[Box]]] = {}
+        found = {}
+        for image in content["images"]:
+            where = os.path.abspath(image.get("path", image["file_name"]))
+            found[image["id"]] = boxes.setdefault(os.path.basename(where), {}).setdefault(where, [])
         for entry in content["annotations"]:
             if entry.get("score", 1.0) >= LIKELY and not entry.get("iscrowd") and not entry.get("ignore"):
-                boxes.setdefault(names[entry["image_id"]], []).append(box_of(entry["bbox"]))
+                found[entry["image_id"]].append(box_of(entry["bbox"]))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path}: has no boxes in COCO's form ({error!r}); images need an id and a file_name, annotations an image_id and a bbox"
         ) from error
-    return boxes
+    return People(path, boxes)
 
 
 def _listed(given: Sequence[Path]) -> list[Path]:

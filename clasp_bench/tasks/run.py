@@ -164,6 +164,11 @@ def prepare(
     for loader in loaders:
         loader.dataset.root = str(root)
     train, test = (DATASETS.build(loader.dataset) for loader in loaders)
+    if (train.name, train.digest()) != (test.name, test.digest()):
+        raise ConfigError(
+            f"{config_path}: trains on {train.name} and scores on {test.name}, or on another copy of it; give train_dataloader.dataset and "
+            "test_dataloader.dataset the same data set"
+        )
     if task.evaluators and (more := task.evaluators(test)):
         config.test_evaluator = [config.test_evaluator, *more]
     if task.head_arguments and not frozen:
@@ -197,7 +202,7 @@ class Outcome:
         seconds: Wall time of training, all sittings together, and scoring.
         peak_memory_mb: Highest resident memory, in MiB, of any sitting.
         parameters: Of backbone and head.
-        idle_parameters: Of these, the ones no single image uses: experts it is not sent to.
+        idle_parameters: Of these, the ones no single token uses: experts it is not sent to.
         curves: How training went, by the name of what was logged.
         note: What is to be said of the figures.
     """

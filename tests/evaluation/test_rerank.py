@@ -70,5 +70,14 @@ def test_gallery_smaller_than_the_neighbourhood_is_reranked_too():
     assert np.isfinite(rank(query, gallery, *labels, similarity=KReciprocal()).mean_ap)
 
 
+@pytest.mark.parametrize("same", [np.zeros(16), np.eye(16)[0], np.full(16, 0.25)])
+def test_collapsed_features_are_reranked_too_and_score_badly(same):
+    """Neighbours of equal distance are some or others, so that a few of the gallery come before the rest."""
+    query, gallery, *labels = people(seed=7)
+    query, gallery = (np.tile(same.astype(np.float32), (len(rows), 1)) for rows in (query, gallery))
+    found = rank(query, gallery, *labels, similarity=KReciprocal())
+    assert 0 < found.mean_ap < 1.5 * rank(query, gallery, *labels).mean_ap
+
+
 def test_settings_are_named():
     assert str(KReciprocal(k1=30)) == "k-reciprocal re-ranking (k1=30, k2=6, weight=0.3)"

@@ -93,6 +93,11 @@ def test_camera_embedding_is_trained_saved_and_named(universe, weights, tmp_path
     assert found.people == 10 and open_model(tmp_path / "work" / MODEL).module.cameras.shape == (2, 128)
 
 
+def test_a_camera_embedding_that_is_not_learnt_is_refused(universe, weights, tmp_path):
+    with pytest.raises(ConfigError, match="leave --frozen out, or take a model without one"):
+        prepare("reid", weights, config_path=edited(tmp_path, "reid", CAMERAS), data=universe, frozen=True)
+
+
 def test_task_without_a_frozen_score_says_what_to_do(universe, weights):
     with pytest.raises(
         ConfigError, match=r"pose has no score without a head; train the head alone with -o model.backbone.trained"

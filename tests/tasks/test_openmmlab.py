@@ -1,6 +1,8 @@
 """Pose, parsing and detection: what OpenMMLab's data sets and models do between our data and our records."""
 
+import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +13,11 @@ from torch.utils.data import DataLoader
 
 from clasp_bench.data.openmmlab.citypersons import CityPersonsBoxes
 from clasp_bench.data.openmmlab.crowdhuman import CrowdHumanBoxes
-from clasp_bench.data.openmmlab.layout import SeededSampler
+from clasp_bench.data.openmmlab.layout import OfficialLayout, SeededSampler
 from clasp_bench.engine.contract import read_header, save_weights
-from clasp_bench.errors import ConfigError, ContractError, DataError
+from clasp_bench.errors import ConfigError, ContractError, DataError, UnreadableImage
 from clasp_bench.models.backbones import CLASPViT
-from clasp_bench.registry import DATASETS
+from clasp_bench.registry import DATASETS, METRICS
 from clasp_bench.tasks import CONFIGS, default_config, find_task
 from clasp_bench.tasks.run import outline, prepare, record, run
 
@@ -54,7 +56,7 @@ def test_transfer_ends_in_a_record_with_the_declared_figures(task, universe, wei
 
 @pytest.mark.parametrize(
     ("layout", "figures"),
-    {"crowdhuman": ["MR", "JI"], "citypersons": ["MR", "MR-bare"]}.items(),  # nobody there is hidden
+    {"crowdhuman": ["MR", "JI", "AP-crowd"], "citypersons": ["MR", "MR-bare"]}.items(),  # nobody there is hidden
 )
 def test_crowds_are_scored_by_miss_rate_where_the_data_allow(layout, figures, universe, tmp_path):
     config = CONFIGS / f"detection/detection_clasp-vit-nano_synthped-quick-{layout}.py"
@@ -63,6 +65,7 @@ def test_crowds_are_scored_by_miss_rate_where_the_data_allow(layout, figures, un
         transfer = prepare("detection", "random", config_path=config, data=universe, options=options, held_out=held_out)
         made = record(transfer, run(transfer, tmp_path / f"work-{held_out}", resume=False))
         assert list(made.metrics) == [*FIGURES["detection"], *figures]
+        assert all(0 <= metric.value <= 100 for metric in made.metrics.values())
         assert not made.metrics["MR"].higher_is_better and 0 <= made.metrics["MR"].value <= 100
         assert str(universe) not in made.model_dump_json()
 
@@ -177,6 +180,61 @@ def test_the_truth_scores_full_marks_on_every_split(task, split, universe):
         sample.pred_instances = seen
         metric.process({}, [sample.to_dict()])
     assert metric.evaluate(len(test))[next(iter(find_task(task).figures.values())).key] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("layout", ["crowdhuman", "citypersons"])
+def test_people_who_leave_the_picture_are_scored_where_they_can_be_found(layout, universe, tmp_path):
+    """The truth as a detector can give it, which ends where the picture does."""
+    shutil.copytree(universe, tmp_path / "universe")
+    root = tmp_path / "universe" / layout
+    out = [-20, 10, 44, 56]
+    if layout == "crowdhuman":
+        path = root / "annotation_val.odgt"
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        for line in lines:
+            line["gtboxes"][0] |= dict(fbox=out, vbox=[0, 10, 24, 56], hbox=[0, 10, 5, 5])
+        path.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    else:
+        path = root / "annotations/val.json"
+        content = json.loads(path.read_text())
+        for image in content["images"]:
+            next(entry for entry in content["annotations"] if entry["image_id"] == image["id"])["bbox"] = out
+        path.write_text(json.dumps(content))
+    config = CONFIGS / f"detection/detection_clasp-vit-nano_synthped-quick-{layout}.py"
+    config = prepare("detection", "random", config, tmp_path / "universe", options=OPTIONS["detection"]).config
+    test = DATASETS.build(config.test_dataloader.dataset)
+    metrics = [METRICS.build(evaluator) for evaluator in config.test_evaluator]
+    for index in range(len(test)):
+        sample = test[index]["data_samples"]
+        found = sample.gt_instances.clone()
+        found.bboxes = found.bboxes.tensor / torch.tensor(sample.scale_factor).repeat(2)
+        found.scores = torch.ones(len(found))
+        sample.pred_instances = found
+        for metric in metrics:
+            metric.dataset_meta = test.metainfo
+            metric.process({}, [sample.to_dict()])
+    scored = {name: value for metric in metrics for name, value in metric.evaluate(len(test)).items()}
+    assert scored["coco/bbox_mAP"] == pytest.approx(1, abs=1e-3)
+    assert scored["crowd/MR"] == pytest.approx(0, abs=0.1)
+    # CrowdHuman's area under the curve begins at its first point: one person of the six there are
+    assert layout != "crowdhuman" or scored["crowd/AP"] == pytest.approx(100 * 5 / 6, abs=0.1)
+
+
+def test_a_torn_picture_is_named(universe, tmp_path):
+    shutil.copytree(universe, tmp_path / "universe")
+    data = CrowdHumanBoxes(tmp_path / "universe/crowdhuman", "val", pipeline=[dict(type="mmdet.LoadImageFromFile")])
+    path = Path(data.get_data_info(1)["img_path"])
+    path.write_bytes(path.read_bytes()[:300])
+    assert data[0] is not None
+    with pytest.raises(UnreadableImage, match=path.name):
+        data[1]
+
+
+def test_training_and_test_data_of_two_data_sets_are_refused(universe, monkeypatch):
+    """As where only one of the two loaders was told of a zero-shot split."""
+    monkeypatch.setattr(OfficialLayout, "name", property(lambda data: f"coco-{data.split}"))
+    with pytest.raises(ConfigError, match=r"trains on coco-train and scores on coco-val.* the same data set"):
+        prepare_small("detection", "random", universe)
 
 
 def test_pose_is_tested_on_a_detectors_boxes_where_asked(universe):

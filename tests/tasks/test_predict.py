@@ -1,6 +1,7 @@
 """`clasp-bench predict`: the model that a transfer leaves, and what it sees."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from clasp_bench.cli import main
+from clasp_bench.data.layouts.contents import box_of
 from clasp_bench.engine.contract import read_header
 from clasp_bench.engine.contract.reading import HEADER_KEY, read_tensors
 from clasp_bench.engine.contract.whole_model import open_model
@@ -112,6 +114,18 @@ def test_the_people_of_a_detection_are_the_boxes_of_another_task(models, univers
         left, top, width, height = entry["bbox"]
         assert left - width / 2 < x < left + 1.5 * width and top - height / 2 < y < top + 1.5 * height
     read_boxes(look(models, universe, "detection", tmp_path / "found")[0].page.parent / "predictions.json")
+    twins = [tmp_path / folder / photo.name for folder in "ab"]
+    images, entries = [], []
+    for number, twin in enumerate(twins):
+        twin.parent.mkdir()
+        shutil.copy(photo, twin)
+        images.append({"id": number, "file_name": twin.name, "path": str(twin)})
+        entries.append({"image_id": number, "bbox": boxes[number]})
+    (tmp_path / "boxes.json").write_text(json.dumps({"images": images, "annotations": entries}))
+    people = read_boxes(tmp_path / "boxes.json")
+    assert [people.of(twin) for twin in twins] == [[box_of(box)] for box in boxes[:2]]
+    with pytest.raises(DataError, match="holds 2 photos named"):
+        predict("pose", models["pose"], [photo], tmp_path / "out2", boxes=tmp_path / "boxes.json")
     (tmp_path / "boxes.json").write_text('{"images": [{"id": 1}]}')
     with pytest.raises(DataError, match=r"boxes\.json: has no boxes in COCO's form"):
         read_boxes(tmp_path / "boxes.json")

@@ -3,6 +3,7 @@
 from clasp_bench.data.layouts.citypersons import CityPersonsCOCOLayout
 from clasp_bench.data.layouts.coco import is_ignored
 from clasp_bench.data.openmmlab.coco_boxes import CocoBoxes
+from clasp_bench.data.openmmlab.layout import clip_to_picture
 from clasp_bench.registry import DATASETS
 
 
@@ -24,4 +25,5 @@ class CityPersonsBoxes(CocoBoxes):
 
     def parse_data_info(self, raw_data_info: dict) -> dict:
         entries = [{**entry, "iscrowd": int(is_ignored(entry)), "ignore": 0} for entry in raw_data_info["raw_ann_info"]]
-        return super().parse_data_info({**raw_data_info, "raw_ann_info": entries})
+        sample = super().parse_data_info({**raw_data_info, "raw_ann_info": entries})
+        return clip_to_picture(sample) if self.test_mode else sample

@@ -7,13 +7,15 @@ from mmdet.datasets import CrowdHumanDataset
 
 from clasp_bench.data.layouts import open_as
 from clasp_bench.data.layouts.crowdhuman import CrowdHumanLayout
-from clasp_bench.data.openmmlab.layout import OfficialLayout
+from clasp_bench.data.openmmlab.layout import OfficialLayout, clip_to_picture
 from clasp_bench.registry import DATASETS
 
 
 @DATASETS.register_module()
 class CrowdHumanBoxes(OfficialLayout, CrowdHumanDataset):
     """mmdet's CrowdHumanDataset. What is not to be asked of a detector (``mask``, ``ignore``) is marked as ignored, of the one class.
+
+    Full boxes leave the picture; a detector learns them so, and is scored against what of them is in it, as CrowdHuman's own code does.
 
     mmdet writes heights and widths into ``id_hw_{part}.json`` of `root` where that file is missing, after it has decoded every picture.
 
@@ -38,4 +40,4 @@ class CrowdHumanBoxes(OfficialLayout, CrowdHumanDataset):
         picture = super().parse_data_info(raw_data_info)
         for seen in picture["instances"]:
             seen["bbox_label"] = 0  # mmdet's -1 is no class, and its metric would then not ignore what lies there
-        return picture
+        return clip_to_picture(picture) if self.test_mode else picture

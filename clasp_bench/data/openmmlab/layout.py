@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from mmengine.dataset import InfiniteSampler
 
+from clasp_bench.data.images import read_rgb
 from clasp_bench.data.layouts import Layout
 from clasp_bench.data.subset import draw
 from clasp_bench.errors import DataError
@@ -29,6 +30,14 @@ class SeededSampler(InfiniteSampler):
     def _indices_of_rank(self) -> Iterator[tuple[int, tuple[int, int]]]:
         placed = ((index, (self.seed, place)) for place, index in enumerate(self._infinite_indices()))
         yield from islice(placed, self.rank, None, self.world_size)
+
+
+def clip_to_picture(sample: dict) -> dict:
+    """A sample of mmdet's whose boxes end where the picture does, as all that a detector finds does: what it is scored against."""
+    size = np.array([sample["width"], sample["height"]] * 2)
+    for seen in sample["instances"]:
+        seen["bbox"] = np.clip(seen["bbox"], 0, size).tolist()
+    return sample
 
 
 class OfficialLayout:
@@ -57,10 +66,18 @@ class OfficialLayout:
         return PARTS[split]
 
     def __getitem__(self, index: int | tuple[int, tuple[int, int]]) -> Any:
+        """
+        Raises:
+            UnreadableImage: the picture cannot be decoded.
+        """
         if isinstance(index, tuple):
             index, entropy = index
             seed_generators(*entropy)
-        return super().__getitem__(index)
+        try:
+            return super().__getitem__(index)
+        except Exception:
+            read_rgb(self.get_data_info(index)["img_path"])  # if the picture is at fault, this says so
+            raise
 
     def load_data_list(self) -> list[dict]:
         """The base's samples, those of the part that `split` asks for.

@@ -8,7 +8,9 @@ with read_base():
 from clasp_bench.data.openmmlab.crowdhuman import CrowdHumanBoxes
 
 # root is where `make bench` renders to; --data replaces it
-train_dataloader["dataset"].update(type=CrowdHumanBoxes, root="work/synthped-quick/universe")
+train_dataloader["dataset"].update(
+    type=CrowdHumanBoxes, root="work/synthped-quick/universe", filter_cfg=None
+)  # mmdet's has no such filter
 test_dataloader["dataset"].update(type=CrowdHumanBoxes, root="work/synthped-quick/universe")
 
 train_cfg.update(max_iters=60)

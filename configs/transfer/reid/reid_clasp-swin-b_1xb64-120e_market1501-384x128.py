@@ -22,7 +22,7 @@ model["backbone"] = dict(
     prompt_mixture=None,
     trained="all",
 )
-model["head"].update(in_channels=1024, ranked="before")
+model["head"].update(in_channels=1024, ranked="before", label_smoothing=0.0)
 model["data_preprocessor"].update(shift=10, mean=[127.5] * 3, std=[127.5] * 3)
 
 train_dataloader.update(num_workers=8, persistent_workers=True)

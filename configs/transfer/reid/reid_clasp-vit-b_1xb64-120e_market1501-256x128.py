@@ -11,7 +11,7 @@ with read_base():
 from torch.optim import SGD
 
 model["backbone"].update(arch="base", img_size=(256, 128), drop_path_rate=0.1)
-model["head"].update(in_channels=768, ranked="before")
+model["head"].update(in_channels=768, ranked="before", label_smoothing=0.0)
 model["data_preprocessor"].update(shift=10, mean=[127.5] * 3, std=[127.5] * 3)
 
 train_dataloader.update(num_workers=8, persistent_workers=True)
