@@ -15,6 +15,7 @@ from pathlib import Path
 
 from clasp_bench import __version__
 from clasp_bench.errors import DataError
+from clasp_bench.files import cache_folder
 from clasp_bench.shipped import TEACHER_WEIGHTS
 
 SETUP = "bash tools/install.sh"
@@ -97,7 +98,7 @@ def _device() -> Iterator[Finding]:
 
 
 def _compiled_operations() -> Finding:
-    mend = f"compile them here: rm -rf .venv ~/.cache/clasp-bench && CLASP_BENCH_WHEELS= {SETUP}"
+    mend = f"compile them here: rm -rf .venv {cache_folder('wheels')} && CLASP_BENCH_WHEELS= {SETUP}"
     try:
         import torch
 
@@ -106,6 +107,8 @@ def _compiled_operations() -> Finding:
         scores = torch.tensor([0.9, 0.8, 0.7])
         # compiled without nvcc they run on the CPU alone
         devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+        if "cuda" in devices and not shutil.which("nvcc"):
+            mend = f"install nvcc, the CUDA compiler of torch's version, {torch.version.cuda}, then {mend}"
         works = all(nms(boxes.to(device), scores.to(device), 0.5)[1].tolist() == [0, 2] for device in devices)
         return Finding("mmcv operations", "compiled and right" if works else "give wrong boxes", works, mend)
     except Exception as error:

@@ -2,11 +2,20 @@
 
 import hashlib
 import os
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from clasp_bench.errors import BenchError
+
+UNFINISHED = ".part"
+
+
+def sweep(folder: str | Path) -> None:
+    """Remove what writers that were killed left unfinished in a folder that nobody else writes into now."""
+    for left in Path(folder).glob(f".*{UNFINISHED}"):
+        left.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -17,7 +26,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         BenchError: the disk is full or the folder cannot be written; `path` is then as it was.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

@@ -3,9 +3,11 @@ import subprocess
 import sys
 
 import pytest
+from torch.utils.data import DataLoader, Dataset
 
-from clasp_bench.cli import COMMANDS
+from clasp_bench.cli import COMMANDS, main
 from clasp_bench.doctor import examine
+from clasp_bench.errors import DataError, UnreadableImage
 from tests.conftest import run_cli
 
 
@@ -45,6 +47,41 @@ def test_a_fault_is_one_sentence_and_verbose_adds_the_traceback(tmp_path):
     assert done.returncode == 2 and done.stderr.startswith("error:") and "Traceback" not in done.stderr
     done = run_cli("-v", "report", tmp_path / "none", check=False)
     assert done.returncode != 0 and done.stderr.startswith("error:") and "Traceback" in done.stderr
+
+
+def test_a_fault_is_said_by_the_process_that_meets_it_and_by_one_where_all_do(tmp_path, capfd, monkeypatch):
+    done = run_cli("report", tmp_path / "none", check=False, env=os.environ | {"RANK": "3"})
+    assert done.returncode == 2 and done.stderr.startswith("[process 3] error: ")
+    shared = DataError("nothing there")
+    shared.everywhere = True
+    monkeypatch.setattr("clasp_bench.cli.app", raising(shared))
+    for rank, said in (("0", "error: nothing there\n"), ("1", "")):
+        monkeypatch.setenv("RANK", rank)
+        with pytest.raises(SystemExit):
+            main()
+        assert capfd.readouterr().err == said
+
+
+class Torn(Dataset):
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        raise UnreadableImage("a.jpg: is torn")
+
+
+def test_a_fault_of_a_data_worker_is_the_same_sentence(capfd, monkeypatch):
+    monkeypatch.setattr("clasp_bench.cli.app", lambda: list(DataLoader(Torn(), num_workers=1)))
+    with pytest.raises(SystemExit):
+        main()
+    assert capfd.readouterr().err == "error: a.jpg: is torn\n"
+
+
+def raising(error):
+    def app():
+        raise error
+
+    return app
 
 
 def test_doctor_names_an_upstream_package_and_the_mend(tmp_path):

@@ -77,7 +77,7 @@ compile_mmcv() {
 }
 
 install_mmcv() {
-  local version cache folder links=() tag
+  local version cache folder tag
   version=$(pin onedl-mmcv)
   tag=$(.venv/bin/python -c 'import sys, torch; print("cp%d%d" % sys.version_info[:2], "cuda" if torch.cuda.is_available() else "cpu")')
   cache=${XDG_CACHE_HOME:-$HOME/.cache}/clasp-bench/wheels/torch-$(pin torch)-${tag#* }
@@ -93,7 +93,7 @@ install_mmcv() {
     done
   done
   if [ "${tag#* }" = cuda ] && ! command -v nvcc >/dev/null; then
-    say "a CUDA device but no nvcc: compiling for the CPU only; detection heads then run their box operations on the CPU"
+    say "a CUDA device but no nvcc: compiling for the CPU only; detection then needs CUDA_VISIBLE_DEVICES= (nothing), or nvcc and this script again"
   fi
   mkdir -p "$cache"
   compile_mmcv "$cache"

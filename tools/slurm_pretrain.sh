@@ -32,7 +32,8 @@ port=$((20000 + SLURM_JOB_ID % 20000))
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((${SLURM_CPUS_PER_TASK:-1} / processes > 0 ? ${SLURM_CPUS_PER_TASK:-1} / processes : 1))}
 
 asked_to_stop=
-srun --kill-on-bad-exit=1 "$root/.venv/bin/torchrun" --nnodes "$nodes" --nproc-per-node "$processes" --rdzv-id "$SLURM_JOB_ID" --rdzv-backend c10d \
+# what sbatch was given does not reach srun by itself
+srun ${SLURM_CPUS_PER_TASK:+--cpus-per-task="$SLURM_CPUS_PER_TASK"} --kill-on-bad-exit=1 "$root/.venv/bin/torchrun" --nnodes "$nodes" --nproc-per-node "$processes" --rdzv-id "$SLURM_JOB_ID" --rdzv-backend c10d \
   --rdzv-endpoint "$head:$port" -m clasp_bench pretrain "$@" --resume &
 job=$!
 # srun passes the signal on to torchrun, torchrun to the processes

@@ -35,8 +35,8 @@ def compare(
         console.width = max(console.width, text.natural_width(shown, console))  # a column that is cut tells nothing
         console.print(shown)
         if len(table.headline) > 1:
-            together = f"{compared.pairs} (task, seed) pairs" + (
-                f", mean {compared.effect:+.1f} of noise" if compared.pairs else ""
+            together = f"{compared.tasks} of them" + (
+                f", mean {compared.effect:+.1f} of noise" if compared.tasks else ""
             )
             console.print(f"All tasks together: p {text.p_value(compared.p)}; {together}.")
         for note in comparison_notes(table, [compared]):

@@ -49,14 +49,17 @@ def report(
     console = Console(highlight=False, markup=False)
     if published is None and CHECKOUT.is_dir():
         published = CHECKOUT
+    asked = [task.strip() for task in tasks.split(",") if task.strip()]
     content = assemble(
         records,
-        tasks=[task.strip() for task in tasks.split(",") if task.strip()],
+        tasks=asked,
         reference=against,
         published=read_published(published) if published else None,
         failures=read_failures(results),
     )
-    worse = fallen(content.tables, check, tolerance) if check else []  # the table may be one that is written anew below
+    worse = (
+        fallen(content.tables, check, tolerance, asked) if check else []
+    )  # the table may be one that is written anew below
     out, drawn = out or results, draw(content)
     shown = {table.world: pictures(table, drawn[table.world]) for table in content.tables}
     files = {

@@ -2,6 +2,8 @@ from pathlib import Path
 
 import typer
 
+EXECUTORS = ("local", "ray", "slurm")
+
 
 def suite(
     suite: Path = typer.Argument(..., help="The suite file: methods, tasks, seeds and the data they run on."),
@@ -46,6 +48,8 @@ def suite(
     wanted = read_suite(suite)
     work = work or Path("work") / suite.stem
     steps = plan(wanted, suite.parent, work)
+    if executor not in EXECUTORS:
+        raise ConfigError(f"--executor {executor}: there is no such executor; choose local, ray or slurm")
     if dry_run:
         show(steps, WorkFolder(work), wanted.command, retry_failed)
         return
@@ -53,8 +57,6 @@ def suite(
 
 
 def _executor(name: str, jobs: int | None, ray: str | None, work: Path, slurm: dict):
-    from clasp_bench.errors import ConfigError
-
     if name == "local":
         from clasp_bench.suite.executors.local import LocalExecutor
 
@@ -63,8 +65,6 @@ def _executor(name: str, jobs: int | None, ray: str | None, work: Path, slurm: d
         from clasp_bench.suite.executors.on_ray import RayExecutor
 
         return RayExecutor(ray or "auto", jobs)
-    if name == "slurm":
-        from clasp_bench.suite.executors.slurm import SlurmExecutor
+    from clasp_bench.suite.executors.slurm import SlurmExecutor
 
-        return SlurmExecutor(work / "slurm", jobs, slurm)
-    raise ConfigError(f"--executor {name}: there is no such executor; choose local, ray or slurm")
+    return SlurmExecutor(work / "slurm", jobs, slurm)

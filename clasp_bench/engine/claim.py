@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from clasp_bench.errors import ConfigError
-from clasp_bench.files import write_text
+from clasp_bench.files import sweep, write_text
 
 IDENTITY = "run.json"
 
@@ -30,3 +30,4 @@ def claim(work_dir: str | Path, identity: dict[str, Any], resume: bool) -> None:
         raise ConfigError(
             f"{work_dir}: holds this run already; add --resume to go on with it, or give another --work-dir"
         )
+    sweep(work_dir)

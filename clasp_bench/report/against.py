@@ -42,17 +42,18 @@ class Comparison:
 
     Attributes:
         differences: by column that both have.
-        p: of Wilcoxon's test over all (task, seed) pairs of the headline columns, each in units of its column's noise,
-            Holm-corrected over the methods; None without noise, or with fewer than two tasks.
-        pairs: how many pairs these are.
-        effect: the mean of these pairs, in units of noise; None as ``p`` is.
+        p: of Wilcoxon's test over the tasks, one difference each: the mean over the seeds of its headline column, in units of the column's
+            noise (seeds of a task share its pre-training, and are no pairs of their own: Demsar, "Statistical Comparisons of Classifiers over
+            Multiple Data Sets", JMLR 2006). Holm-corrected over the methods; None without noise, or with fewer than two tasks.
+        tasks: how many these are.
+        effect: the mean of these differences, in units of noise; None as ``p`` is.
     """
 
     reference: str
     method: str
     differences: dict[Column, Difference]
     p: float | None
-    pairs: int
+    tasks: int
     effect: float | None
 
     def count(self, verdict: str, columns: Sequence[Column]) -> int:
@@ -70,16 +71,16 @@ def against(table: WorldTable, reference: str, others: Sequence[str], columns: S
         if method not in table.methods:
             raise RecordError(f"{table.world}: has no runs of {method}, only of {', '.join(table.methods)}")
     columns = {column: _column_differences(table, reference, others, column) for column in columns}
-    pairs = {method: _noise_pairs(table, reference, method) for method in others}
-    p = _corrected({method: differences for method, differences in pairs.items() if differences})
+    of_tasks = {method: _task_differences(table, reference, method) for method in others}
+    p = _corrected({method: differences for method, differences in of_tasks.items() if differences})
     return [
         Comparison(
             reference,
             method,
             {column: of_column[method] for column, of_column in columns.items() if method in of_column},
             p=p.get(method),
-            pairs=len(pairs[method]),
-            effect=float(np.mean(pairs[method])) if pairs[method] else None,
+            tasks=len(of_tasks[method]),
+            effect=float(np.mean(of_tasks[method])) if of_tasks[method] else None,
         )
         for method in others
     ]
@@ -123,20 +124,15 @@ def _seed_differences(table: WorldTable, reference: str, method: str, column: Co
     return [column.sign * (ours[seed] - theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
 
 
-def _noise_pairs(table: WorldTable, reference: str, method: str) -> list[float]:
-    """Differences of all (task, seed) pairs in units of noise; none where the two share fewer than two tasks."""
-    shared = [
-        column
+def _task_differences(table: WorldTable, reference: str, method: str) -> list[float]:
+    """The mean difference in each task that both have, in units of noise; none where these are fewer than two."""
+    differences = [
+        column.sign * (table.cells[reference, column].mean - table.cells[method, column].mean) / noise.deviation
         for column in table.headline
         if (reference, column) in table.cells and (method, column) in table.cells
         if (noise := table.noise[column]) and noise.variance
     ]
-    return [
-        difference / table.noise[column].deviation
-        for column in shared
-        for difference in _seed_differences(table, reference, method, column)
-        if len(shared) > 1
-    ]
+    return differences if len(differences) > 1 else []
 
 
 def _corrected(paired: Mapping[str, Sequence[float]]) -> dict[str, float]:

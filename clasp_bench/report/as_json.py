@@ -55,7 +55,7 @@ def _world(table: WorldTable, report: Report) -> dict[str, Any]:
                 "reference": comparison.reference,
                 "method": comparison.method,
                 "p": comparison.p,
-                "pairs": comparison.pairs,
+                "tasks": comparison.tasks,
                 "effect": comparison.effect,
                 "differences": [
                     {"column": place[column], **asdict(difference)}

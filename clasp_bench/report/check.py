@@ -13,13 +13,16 @@ NEEDED = ("method", "task", "metric", "mean")
 NARROWING = ("world", "task_version", "dataset", "dataset_version", "protocol")
 
 
-def fallen(tables: Sequence[WorldTable], path: str | Path, tolerance: float = 0.0) -> list[str]:
+def fallen(
+    tables: Sequence[WorldTable], path: str | Path, tolerance: float = 0.0, tasks: Sequence[str] = ()
+) -> list[str]:
     """One sentence for each figure of the table that is now worse, or gone.
 
     Args:
         path: a ``report.csv``, or any CSV with the columns method, task, metric and mean. Of world, task_version, dataset,
             dataset_version and protocol, those that the CSV has must agree too. Rows without a mean are passed over.
         tolerance: how much worse a mean may be, in the metric's unit.
+        tasks: the only ones looked at; all where none is given.
     Raises:
         ConfigError: not such a table, or a row that fits several figures.
     """
@@ -27,6 +30,8 @@ def fallen(tables: Sequence[WorldTable], path: str | Path, tolerance: float = 0.
     keys = [name for name in NARROWING if name in wanted]
     sentences = []
     for line, row in enumerate(wanted.to_dict("records"), 2):
+        if tasks and row["task"] not in tasks:
+            continue
         found = [
             (table, column)
             for table in tables

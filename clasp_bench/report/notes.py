@@ -8,6 +8,7 @@ from clasp_bench.report.alike import unlike
 from clasp_bench.report.statistics import SIGNIFICANCE
 from clasp_bench.report.tables import BEST, SECOND, WorldTable
 
+FEW = 6  # values of which Wilcoxon's test cannot give p below 0.05 are fewer than these
 RECONSTRUCTION = (
     "CLASP is a reconstruction from the published abstract (arXiv 2601.13133): its architecture, losses and schedule are this "
     "project's, and its figures are not the paper's."
@@ -45,10 +46,15 @@ def comparison_notes(table: WorldTable, comparisons: Sequence[Comparison]) -> li
     )
     if len(table.headline) > 1:
         sentences.append(
-            "All tasks, p: Wilcoxon's signed-rank test over the differences of all (task, seed) pairs, each in units of its column's "
-            "noise, Holm-corrected over the methods."
+            "All tasks, p: Wilcoxon's signed-rank test over the mean differences of the tasks, each in units of its column's noise, "
+            "Holm-corrected over the methods"
+            + (
+                f"; {len(table.headline)} tasks cannot give less than p = {2 ** (1 - len(table.headline)):.2g} before the correction."
+                if len(table.headline) < FEW
+                else "."
+            )
         )
-    if pairs and 1 < max(pairs) < 6:
+    if pairs and 1 < max(pairs) < FEW:
         sentences.append(
             f"Paired over the {max(pairs)} seeds of a single task, Wilcoxon's test cannot give less than p = "
             f"{2 ** (1 - max(pairs)):.2g}; clasp-bench report writes its values to report.json."

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 
 from clasp_bench.errors import ConfigError
+from clasp_bench.yaml_files import read_yaml
 
 #: How surely a figure is known.
 READ, AGGREGATOR, DERIVED = "published", "aggregator only", "derived"
@@ -123,9 +123,7 @@ def read_published(folder: str | Path) -> Published:
 
 def _parse(path: Path, schema: TypeAdapter):
     try:
-        return schema.validate_python(yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as cited figures ({' '.join(str(error).split())})") from error
+        return schema.validate_python(read_yaml(path, "cited figures"))
     except ValidationError as error:
         fault = error.errors()[0]
         raise ConfigError(f"{path}: {'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}") from error

@@ -291,6 +291,8 @@ def _ranked(table: WorldTable) -> WorldTable:
     """The table with its methods in order: those with all headline columns by mean rank, then the others by theirs."""
     scores = headline_scores(table)
     whole = scores.dropna()
+    if len(whole) == 1 < len(scores):  # first of one says nothing
+        whole = whole.iloc[:0]
     overall = pd.DataFrame(
         {"rank": mean_ranks(whole), "normalised": normalised_mean(whole), "order": mean_ranks(scores)},
         index=scores.index,

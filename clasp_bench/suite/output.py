@@ -8,6 +8,7 @@ from pathlib import Path
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _STARTED = re.compile(r"^\$ .*    # \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$", re.MULTILINE)
 TAIL_BYTES = 1 << 16
+BOX = " \t╭─╮│╰╯"  # which the command line draws around what is wrong with an option
 
 
 class Follower:
@@ -52,6 +53,6 @@ def last_output(log: Path) -> str:
 
 def last_error(log: Path) -> str:
     """The sentence that says why a command failed: its last ``error: ...`` line, else the last line it printed, else nothing."""
-    lines = [line.strip() for line in plain(last_output(log)).splitlines() if line.strip()]
+    lines = [text for line in plain(last_output(log)).splitlines() if (text := line.strip(BOX))]
     sentences = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return (sentences or lines or [""])[-1]

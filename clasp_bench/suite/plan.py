@@ -11,7 +11,7 @@ from clasp_bench import __version__
 from clasp_bench.errors import ConfigError
 from clasp_bench.files import digest, digest_file
 from clasp_bench.shipped import TEACHER_WEIGHTS
-from clasp_bench.suite.record import world_of
+from clasp_bench.suite.record import file_name, world_of
 from clasp_bench.suite.suitefile import RANDOM, SHIPPED, Fitting, Method, Suite, Task
 from clasp_bench.tasks import default_config
 
@@ -118,8 +118,11 @@ class _Plan:
 
     def _label(self) -> Step:
         teacher = self.suite.teacher or "synthclip"
+        architecture, _, file = teacher.partition(":")
+        if file and Path(self._beside(file)).is_file():  # and no tag
+            teacher = Place(f"{architecture}:{self._beside(file)}", teacher)
         arguments = ("label", self.photos, "--out", self.labels, "--teacher", teacher)
-        weights = TEACHER_WEIGHTS.get(teacher) or Path(teacher.partition(":")[2])  # a tag is no file
+        weights = TEACHER_WEIGHTS.get(teacher) or Path(teacher.partition(":")[2])
         return Step(
             "label",
             arguments,
@@ -150,13 +153,16 @@ class _Plan:
         )
 
     def _transfer(self, row: str, method: Method, task_name: str, task: Task, seed: int) -> Step:
-        folder = f"transfer/{row}-{task_name}-{seed}"
+        world = self._world(task)
+        # records of several suites may lie in one work folder: a task with data of its own is another on other data
+        name = "-".join([row, task_name, *([file_name(world)] if task.data else []), str(seed)])
+        folder = f"transfer/{name}"
         weights, data = self._weights(row, method), self._beside(task.data) if task.data else self.universe
         own = method.tasks.get(task_name, Fitting())
         config = self._beside(own.config or task.config) if own.config or task.config else None
         needs = (f"pretrain-{row}",) if method.config else ()
         return Step(
-            f"transfer-{row}-{task_name}-{seed}",
+            f"transfer-{name}",
             (
                 *("transfer", task_name, "--weights", weights, "--data", data, "--seed", str(seed)),
                 *(("--method", row) if row != RANDOM else ()),
@@ -169,9 +175,9 @@ class _Plan:
                 *config_files(Path(config) if config else default_config(task_name)),
                 *((Path(weights),) if method.weights and weights != RANDOM else ()),
             ),
-            outputs=(f"results/*/{row}/{task_name}/{seed}-*.json",),
+            outputs=(f"results/{file_name(world)}/{row}/{task_name}/{seed}-*.json",),
             folder=folder,
-            run=Run(row, task_name, seed, self._world(task)),
+            run=Run(row, task_name, seed, world),
         )
 
     def _weights(self, row: str, method: Method) -> str:
@@ -219,7 +225,7 @@ def config_files(config: Path) -> tuple[Path, ...]:
         found.append(path)
         try:
             tree = ast.parse(path.read_text())
-        except (OSError, SyntaxError) as error:
+        except (OSError, SyntaxError, ValueError) as error:
             raise ConfigError(f"{path}: cannot be read as a config ({error}); {config} needs it") from error
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.level:

@@ -237,7 +237,7 @@ def provenance(device: str = "cpu", threads: int | None = None) -> dict[str, Any
 
 def record_path(record: RunRecord, results_dir: str | Path) -> Path:
     """``<results_dir>/<world>/<method>/<task>/<seed>-<first 8 of the key>.json``, names made safe for file systems."""
-    folder = Path(results_dir, *map(_file_name, (record.world, record.method, record.task)))
+    folder = Path(results_dir, *map(file_name, (record.world, record.method, record.task)))
     return folder / f"{record.seed}-{record.key[:8]}.json"
 
 
@@ -352,7 +352,7 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", name).lstrip(".") or "_"
 
 

@@ -15,7 +15,7 @@ from statistics import fmean
 from pydantic import BaseModel, ValidationError
 
 from clasp_bench.errors import BenchError
-from clasp_bench.files import write_text
+from clasp_bench.files import sweep, write_text
 from clasp_bench.suite.executors.process import LOCK_WAIT_S, StepRunning, take_lock
 from clasp_bench.suite.plan import Step
 
@@ -116,8 +116,7 @@ class WorkFolder:
                 f"{self.path}: another suite is at work here; wait for it, end it, or choose another --work"
             ) from None
         try:
-            for torn in (self.path / "steps").glob(".*.part"):  # what a killed suite was writing
-                torn.unlink()
+            sweep(self.path / "steps")
             yield
         finally:
             os.close(handle)

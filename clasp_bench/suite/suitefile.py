@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, ValidationError, model_validator
 
 from clasp_bench.errors import ConfigError
 from clasp_bench.shipped import TEACHER_WEIGHTS
+from clasp_bench.yaml_files import read_yaml
 
 RANDOM = "random"
 #: Words for weights in place of a file, and what `clasp-bench transfer` takes for them.
@@ -29,7 +29,7 @@ class Universe(_Part):
     """A SynthPed universe: its scale and seed; ``layouts`` where not all are needed, see `clasp-bench synth --layouts`."""
 
     scale: str
-    seed: int
+    seed: NonNegativeInt
     layouts: list[Name] | None = Field(default=None, min_length=1)
 
 
@@ -125,6 +125,14 @@ class Suite(_Part):
         return self
 
     @model_validator(mode="after")
+    def _scale_is_one_of_synthpeds(self) -> "Suite":
+        from clasp_bench.data.synthped.plan import SCALES
+
+        if self.universe and self.universe.scale not in SCALES:
+            raise ValueError(f"universe.scale: there is no {self.universe.scale}; choose one of {', '.join(SCALES)}")
+        return self
+
+    @model_validator(mode="after")
     def _labels_come_from_one_place(self) -> "Suite":
         if self.labels and self.teacher:
             raise ValueError("labels and teacher contradict each other: the store says who labelled; leave one out")
@@ -139,10 +147,7 @@ def read_suite(path: str | Path) -> Suite:
     Raises:
         ConfigError: no such file, not YAML, an unknown key, a wrong value, keys that contradict each other, or no file of weights.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as a suite ({' '.join(str(error).split())})") from error
+    content = read_yaml(path, "a suite")
     try:
         suite = Suite.model_validate(content)
     except ValidationError as error:
@@ -151,6 +156,12 @@ def read_suite(path: str | Path) -> Suite:
             raise ConfigError(f"{path}: {fault['ctx']['error']}") from error
         key = ".".join(map(str, fault["loc"])) or "suite"
         raise ConfigError(f"{path}: {key}: {fault['msg']} (docs/suite.md lists the keys)") from error
+    reads_labels = any(method.labels for method in suite.methods.values())
+    if suite.photos and reads_labels and not suite.labels and Path(path).parent.joinpath(suite.photos).is_file():
+        raise ConfigError(
+            f"{path}: photos: {suite.photos} is no folder, and only a folder is labelled; label the photos' folder with `clasp-bench label` and "
+            "give labels"
+        )
     for name, method in suite.methods.items():
         if (
             method.weights

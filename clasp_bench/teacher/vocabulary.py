@@ -11,13 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from clasp_bench.data.label_sets import LIP_CLASSES
 from clasp_bench.errors import ConfigError
 from clasp_bench.files import digest
 from clasp_bench.teacher.attribute_names import DATASETS
+from clasp_bench.yaml_files import read_yaml
 
 SHIPPED = Path(__file__).parent / "vocabularies"
 
@@ -110,8 +110,8 @@ class Vocabulary(_Strict):
     @classmethod
     def _one_place_each(cls, templates: list[str]) -> list[str]:
         for template in templates:
-            if template.count("{}") != 1:
-                raise ValueError(f"the template {template!r} must hold {{}} exactly once")
+            if template.count("{}") != 1 or template.count("{") + template.count("}") != 2:
+                raise ValueError(f"the template {template!r} must hold {{}} exactly once, and no other brace")
         return templates
 
     @field_validator("attributes")
@@ -208,10 +208,7 @@ def _read(name_or_path: str | Path, seen: tuple[Path, ...] = ()) -> tuple[Path, 
     if not path.is_file():
         shipped = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.yaml")))
         raise ConfigError(f"vocabulary: there is no {name_or_path}; give a YAML file or one of: {shipped}")
-    try:
-        content = yaml.load(path.read_text(), yaml.CSafeLoader)
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())}); mend it there") from error
+    content = read_yaml(path, "a vocabulary")
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: holds no keys; write it like {SHIPPED / 'person.yaml'}")
     if "extends" not in content:
@@ -221,6 +218,9 @@ def _read(name_or_path: str | Path, seen: tuple[Path, ...] = ()) -> tuple[Path, 
         raise ConfigError(f"{path}: extends: goes round in a circle; name a vocabulary that does not extend this one")
     beside = path.parent / f"{other}"
     _, base = _read(beside if beside.suffix in (".yaml", ".yml") and beside.is_file() else other, (*seen, path))
-    groups = {**base.get("attributes", {}), **(content.pop("attributes", None) or {})}
+    own = content.pop("attributes", None) or {}
+    if not isinstance(own, dict):
+        raise ConfigError(f"{path}: attributes: holds no groups by name; write it like {SHIPPED / 'person.yaml'}")
+    groups = {**base.get("attributes", {}), **own}
     groups = {group: classes for group, classes in groups.items() if classes is not None}
     return path, {**base, **content, "attributes": groups}

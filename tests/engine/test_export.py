@@ -7,10 +7,11 @@ import sys
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from clasp_bench.engine.contract import open_backbone, save_weights
 from clasp_bench.engine.export import export
-from clasp_bench.errors import ContractError
+from clasp_bench.errors import BenchError, ContractError
 from clasp_bench.models import CLASPSwin, CLASPViT
 from tests.models.test_backbones import with_different_experts
 
@@ -129,3 +130,24 @@ def test_a_package_that_is_not_installed_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(ContractError, match="needs the package transformers; run pip install"):
         export(checkpoint(tmp_path, VIT), "hf")
+
+
+@pytest.mark.parametrize(
+    ("format", "writer"), [("timm", "timm_format.save_file"), ("mmpretrain", "mmpretrain_format.write_bytes")]
+)
+def test_a_full_disk_leaves_the_former_export_whole(tmp_path, monkeypatch, format, writer):
+    folder = export(checkpoint(tmp_path, VIT), format)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full(*args, **kwargs):
+        raise (
+            SafetensorError("I/O error: No space left on device") if format == "timm" else OSError(28, "No space left")
+        )
+
+    monkeypatch.setattr(f"clasp_bench.engine.export.{writer}", full)
+    with pytest.raises(BenchError, match=f"export-{format}: could not be written .*No space left"):
+        export(checkpoint(tmp_path, VIT | dict(img_size=[32, 32])), format)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(BenchError, match="taken: could not be written"):
+        export(checkpoint(tmp_path, VIT), format, out=tmp_path / "taken")

@@ -37,6 +37,13 @@ def test_a_run_that_is_gone_is_named(before):
     assert len(found) == 2 and all("MAE" in it and "now there is no such run" in it for it in found)
 
 
+def test_tasks_that_were_not_asked_for_are_passed_over(tmp_path):
+    path = tmp_path / "before.csv"
+    path.write_text(text.csv(world_tables([*BEFORE, *runs("CLASP", 5, task="pose")])))
+    assert len(fallen(world_tables(BEFORE), path)) == 2
+    assert fallen(world_tables(BEFORE), path, tasks=["reid"]) == []
+
+
 def test_a_table_by_hand_needs_four_columns(tmp_path):
     path = tmp_path / "floor.csv"
     pd.DataFrame([{"method": "CLASP", "task": "reid", "metric": "mAP", "mean": 41.5}]).to_csv(path, index=False)

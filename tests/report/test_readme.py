@@ -20,7 +20,7 @@ def test_what_stands_between_the_markers_is_made_anew_and_nothing_else_changes()
     clasp, random = (
         next(line for line in filled.splitlines() if line.startswith(f"| {it}")) for it in ("CLASP", "random")
     )
-    assert clasp == "| CLASP | synthclip | 70.0 | 40.0 | 1.0 | 50.0 | 1 min 32 s |"
+    assert clasp == "| CLASP | synthclip | 70.0 | 40.0 | – | – | 1 min 32 s |"
     assert random == "| random | none | – | 20.0 | – | – | none |"
     assert fill(filled, assemble(RECORDS), PLOTS) == filled
 

@@ -107,6 +107,12 @@ def test_overall_figures_need_every_task():
     assert (table.overall["C"].mean_rank, table.overall["C"].normalised_mean) == (None, None)
 
 
+def test_a_method_that_alone_has_every_task_is_not_first_of_all():
+    table = table_of(*runs("A", 30), *runs("A", 1, task="attribute"), *runs("B", 20), *runs("C", 99))
+    assert {one.mean_rank for one in table.overall.values()} == {None}
+    assert table.methods[0] == "C"
+
+
 def test_a_single_pretraining_behind_all_seeds_is_said():
     fresh = [a_record("B", seed=seed, weights=Weights(digest=f"w{seed}")) for seed in range(2)]
     said = " ".join(notes(table_of(*runs("A", 40, 41), *fresh)))

@@ -22,6 +22,15 @@ def test_the_reason_is_the_last_error_sentence_of_the_last_try(tmp_path):
     assert last_error(log) == "" == last_output(log)
 
 
+def test_the_reason_is_what_stands_in_the_box_of_an_option_that_is_wrong(tmp_path):
+    log = tmp_path / "x.log"
+    log.write_text(
+        started("clasp-bench synth --seed -1", NOW)
+        + "Usage: clasp-bench synth\n\n╭─ Error ─────────╮\n│ Invalid value for '--seed': -1 │\n╰──────────────╯\n"
+    )
+    assert last_error(log) == "Invalid value for '--seed': -1"
+
+
 @given(st.lists(st.text(alphabet="ab é\r"), max_size=8), st.integers(1, 9))
 @settings(max_examples=40, deadline=None)
 def test_a_log_is_followed_line_by_line_however_it_is_written(tmp_path_factory, lines, step):

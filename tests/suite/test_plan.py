@@ -95,19 +95,54 @@ REAL = {
 
 def test_real_data_take_the_place_of_a_universe_and_options_of_copied_configs(configs):
     steps = {step.name: step for step in steps_of(configs, work="w", **REAL)}
-    assert list(steps) == ["pretrain-long", "transfer-long-reid-0", "transfer-random-reid-0", "report"]
+    assert list(steps) == [
+        "pretrain-long",
+        "transfer-long-reid-market1501-0",
+        "transfer-random-reid-market1501-0",
+        "report",
+    ]
     data = configs.parent / "data"
     assert " ".join(steps["pretrain-long"].arguments) == (
         f"pretrain {configs}/pretrain/clasp.py --data {data}/photos-{{00..63}}.tar --labels /data/labels --work-dir w/pretrain/long --resume "
         "--option x=1"
     )
     assert steps["pretrain-long"].needs == ()
-    assert " ".join(steps["transfer-long-reid-0"].arguments) == (
+    assert " ".join(steps["transfer-long-reid-market1501-0"].arguments) == (
         f"transfer reid --weights w/pretrain/long/backbone.safetensors --data {data}/market1501 --seed 0 --method long --out w/results "
-        "--work-dir w/transfer/long-reid-0 --resume --option a.b=1 --option c=2"
+        "--work-dir w/transfer/long-reid-market1501-0 --resume --option a.b=1 --option c=2"
     )
-    assert steps["transfer-random-reid-0"].needs == ()
-    assert steps["transfer-random-reid-0"].run.world == "market1501"
+    assert steps["transfer-random-reid-market1501-0"].needs == ()
+    assert steps["transfer-random-reid-market1501-0"].run.world == "market1501"
+
+
+def test_suites_of_two_worlds_in_one_work_folder_leave_each_others_runs_alone(configs):
+    rendered = steps_of(configs, tasks={"reid": {}})
+    real = steps_of(configs, tasks={"reid": {"data": "/data/market1501"}})
+    one, other = ({step.name: step for step in steps if step.run} for steps in (rendered, real))
+    assert not one.keys() & other.keys()
+    assert not {step.folder for step in one.values()} & {step.folder for step in other.values()}
+    patterns = {pattern for step in other.values() for pattern in step.outputs}
+    assert all(pattern.startswith("results/market1501/") for pattern in patterns)
+
+
+def test_a_teachers_file_lies_beside_the_suite(configs, monkeypatch, tmp_path):
+    (configs / "suites/clip.safetensors").write_bytes(b"one")
+    monkeypatch.chdir(tmp_path)
+
+    steps = steps_of(configs, teacher="ViT-B-16:clip.safetensors")
+    step = next(step for step in steps if step.name == "label")
+    assert step.arguments[-1] == f"ViT-B-16:{configs / 'suites/clip.safetensors'}" and step.inputs
+    before = fingerprints(steps)
+    (configs / "suites/clip.safetensors").write_bytes(b"two")
+    assert "label" in changed(before, steps)
+    tagged = steps_of(configs, teacher="ViT-B-16:openai")
+    assert next(step for step in tagged if step.name == "label").arguments[-1] == "ViT-B-16:openai"
+
+
+def test_photos_that_are_no_folder_are_not_labelled(configs):
+    (configs / "suites/list.txt").write_text("a.jpg\n")
+    with pytest.raises(ConfigError, match=r"photos: list\.txt is no folder, and only a folder is labelled"):
+        steps_of(configs, **REAL | {"photos": "list.txt", "labels": None})
 
 
 def test_a_task_on_a_universe_of_elsewhere_is_in_its_world(configs, tmp_path):
@@ -125,7 +160,7 @@ def test_other_labels_in_the_place_of_the_former_ones_touch_what_reads_them(conf
     before = fingerprints(steps_of(configs, **REAL | {"labels": str(labels)}))
     (labels / "store.json").write_text("another")
     after = steps_of(configs, **REAL | {"labels": str(labels)})
-    assert changed(before, after) == {"pretrain-long", "transfer-long-reid-0", "report"}
+    assert changed(before, after) == {"pretrain-long", "transfer-long-reid-market1501-0", "report"}
 
 
 @pytest.mark.parametrize("teacher", [None, "ViT-B-16:{}/clip.safetensors"], ids=["shipped", "file"])
@@ -272,6 +307,8 @@ def test_a_config_that_is_not_there_is_named(configs):
         ({"methods": {"random": {"options": ["a=1"]}}}, "method random: has no pre-training"),
         ({"methods": {"MAE": {"config": "x.py", "options": ["lr"]}}}, "methods.MAE.options.0"),
         ({"universe": {"scale": "tiny", "seed": 1, "layouts": []}}, "universe.layouts"),
+        ({"universe": {"scale": "tiny", "seed": -1}}, "universe.seed"),
+        ({"universe": {"scale": "quik", "seed": 1}}, "universe.scale: there is no quik; choose one of tiny, quick"),
     ],
 )
 def test_a_suite_with_a_fault_names_the_file_and_key(configs, changes, named):
@@ -280,7 +317,10 @@ def test_a_suite_with_a_fault_names_the_file_and_key(configs, changes, named):
     assert "suite.yaml" in str(caught.value) and named in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["methods: [", "", "- a"])
+@pytest.mark.parametrize(
+    "text",
+    ["methods: [", "", "- a", "seeds: 2024-99-99", "methods: {random: {}, random: {}}", "? [a]\n: b"],
+)
 def test_a_file_that_is_no_suite_is_a_sentence(tmp_path, text):
     (tmp_path / "suite.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"suite\.yaml"):

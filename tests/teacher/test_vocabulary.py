@@ -106,6 +106,21 @@ def test_a_vocabulary_that_extends_another_says_only_what_differs(tmp_path):
         load_vocabulary(tmp_path / "mine.yaml")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("extends: person\nname: a\nname: b\n", "the key 'name' stands twice"),
+        ("extends: person\nattributes: [a, b]\n", "attributes: holds no groups by name"),
+        ("extends: person\nname: 2024-99-99\n", "cannot be read as a vocabulary"),
+        ("extends: person\npart_templates: ['a {} in {scene}']\n", "and no other brace"),
+    ],
+)
+def test_what_is_no_vocabulary_is_a_sentence(tmp_path, text, said):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=rf"mine\.yaml: .*{said}"):
+        load_vocabulary(tmp_path / "mine.yaml")
+
+
 def test_digest_is_of_what_changes_labels(tmp_path):
     described = load_vocabulary(changed(tmp_path, lambda v: v["parts"]["head"].update(lip=["Hat"])))
     assert described.digest == load_vocabulary().digest
@@ -123,5 +138,5 @@ def test_absent_and_broken_files(tmp_path):
     with pytest.raises(ConfigError, match="there is no nothing; give a YAML file or one of: person"):
         load_vocabulary("nothing")
     (tmp_path / "broken.yaml").write_text("parts: [")
-    with pytest.raises(ConfigError, match=r"broken\.yaml: is not YAML"):
+    with pytest.raises(ConfigError, match=r"broken\.yaml: cannot be read as a vocabulary"):
         load_vocabulary(tmp_path / "broken.yaml")

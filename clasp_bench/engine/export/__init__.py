@@ -5,11 +5,15 @@ Every format is one module with ``write(model, folder)``; the model card's examp
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from safetensors import SafetensorError
 
 from clasp_bench.engine.export import hf_format, mmpretrain_format, onnx_format, timm_format
 from clasp_bench.engine.export.card import write_card
 from clasp_bench.engine.export.exported import Exported, parse_prompt
-from clasp_bench.errors import ContractError
+from clasp_bench.errors import BenchError, ContractError
+from clasp_bench.files import UNFINISHED
 
 FORMATS: Mapping[str, Callable[[Exported, Path], str]] = {
     "mmpretrain": mmpretrain_format.write,
@@ -30,6 +34,7 @@ def export(checkpoint: str | Path, format: str, prompt: str | None = None, out: 
     Returns:
         The folder.
     Raises:
+        BenchError: the folder cannot be written; what was there before is as it was.
         ContractError: no such format, or one that cannot hold this backbone, or whose package is not installed.
     """
     if format not in FORMATS:
@@ -37,14 +42,21 @@ def export(checkpoint: str | Path, format: str, prompt: str | None = None, out: 
     exported = Exported.open(checkpoint, parse_prompt(prompt))
     name = "-".join(["export", format, *([prompt.replace(",", "-").replace("=", "")] if prompt else [])])
     folder = Path(out) if out else Path(checkpoint).parent / name
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        use = FORMATS[format](exported, folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        # whole before it is seen: files of one export never stand beside those of another
+        with TemporaryDirectory(dir=folder, prefix=".", suffix=UNFINISHED) as unfinished:
+            use = FORMATS[format](exported, Path(unfinished))
+            write_card(exported, format, use, Path(unfinished))
+            for file in Path(unfinished).iterdir():
+                file.replace(folder / file.name)
     except ModuleNotFoundError as error:
         raise ContractError(
             f"format {format}: needs the package {error.name}; run pip install 'clasp-bench[export]'"
         ) from error
-    write_card(exported, format, use, folder)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BenchError(f"{folder}: could not be written ({reason}); free space or choose another folder") from error
     return folder
 
 

@@ -1,5 +1,6 @@
 """Export to mmpretrain: a config with its own VisionTransformer or SwinTransformer, and a checkpoint."""
 
+from io import BytesIO
 from pathlib import Path
 from pprint import pformat
 
@@ -7,7 +8,7 @@ import torch
 
 from clasp_bench.data.multicrop import IMAGENET_MEAN, IMAGENET_STD
 from clasp_bench.engine.export.exported import Exported
-from clasp_bench.files import atomic_path, write_text
+from clasp_bench.files import write_bytes, write_text
 
 USE = """from mmpretrain import get_model
 
@@ -38,6 +39,7 @@ def write(exported: Exported, folder: Path) -> str:
     )
     state = {f"backbone.{key}": tensor for key, tensor in exported.dense_state("mmpretrain").items()}
     write_text(folder / "config.py", f"model = {pformat(model, width=110, sort_dicts=False)}\n")
-    with atomic_path(folder / "model.pth") as temporary:
-        torch.save({"state_dict": state, "meta": {}}, temporary)
+    weights = BytesIO()  # torch tells a full disk as a RuntimeError
+    torch.save({"state_dict": state, "meta": {}}, weights)
+    write_bytes(folder / "model.pth", weights.getvalue())
     return USE.format(shape="(B, D, rows, columns)" if exported.is_swin else "(B, 1 + N, D), the class token first")

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clasp_bench.engine.export.exported import Exported
-from clasp_bench.files import atomic_path
 from clasp_bench.models.moe import PCMoE
 
 USE = """import onnxruntime
@@ -70,11 +69,11 @@ def write(exported: Exported, folder: Path) -> str:
     for module in backbone.modules():
         if isinstance(module, ShiftWindowMSA):
             module.window_reverse = _window_reverse
-    with atomic_path(folder / "model.onnx") as temporary, _quiet():
+    with _quiet():
         torch.onnx.export(
             Features(backbone).eval(),
             (torch.zeros(2, 3, *exported.image_size),),
-            temporary,
+            folder / "model.onnx",
             input_names=["images"],
             output_names=["features"],
             dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1)}},

@@ -11,7 +11,7 @@ from clasp_bench.engine.contract.keys import SWIN_TIMM, VIT_TIMM, merge_to_origi
 from clasp_bench.engine.contract.matching import INDEX_KEY
 from clasp_bench.engine.export.exported import Exported
 from clasp_bench.errors import ContractError
-from clasp_bench.files import atomic_path, write_text
+from clasp_bench.files import write_text
 
 USE = """import timm
 
@@ -74,9 +74,8 @@ def write(exported: Exported, folder: Path) -> str:
         ),
     )
     write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
-    with atomic_path(folder / "model.safetensors") as temporary:
-        save_file(state, temporary, metadata={"format": "pt"})
-        temporary.chmod(0o644)
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)
     return USE.format(shape="(B, rows, columns, D)" if exported.is_swin else "(B, 1 + N, D), the class token first")
 
 
