@@ -54,8 +54,9 @@ class CropPlan:
 def crop_maps(count: int, scale: tuple[float, float], flip: float, device: torch.device | None = None) -> Tensor:
     """Random affine maps (count, 2, 3) from a crop's coordinates in [-1, 1] to the canvas's, for `F.affine_grid`.
 
-    The crop lies within the canvas, covers a uniform share of its area in `scale`, and its sides relative to the canvas's differ by a log-uniform
-    factor in [3/4, 4/3]. With probability `flip` it is mirrored.
+    The crop lies within the canvas. The share of its area is drawn evenly from `scale`, and a log-uniform factor in [3/4, 4/3] by which its sides,
+    relative to the canvas's, differ; a side that would be longer than the canvas's is as long, so that near a share of 1 crops cover less than was
+    drawn (0.87 to 1 of the canvas at a `scale` of (1, 1)). With probability `flip` it is mirrored.
     """
     area, stretch, x, y, mirror = own_rows(torch.rand(5, global_size(count), device=device), dim=1)
     area = scale[0] + (scale[1] - scale[0]) * area

@@ -15,8 +15,9 @@ class IdentitySampler(Sampler):
     """Batches of P people with K photos each, without end ("PK sampling").
 
     Source: Hermans et al., "In Defense of the Triplet Loss for Person Re-Identification", 2017, section 2. As in TransReID, a
-    person's photos are dealt in groups of K (the last one filled up by drawing again), and an epoch ends when fewer than P
-    people have groups left. With several processes, batches are dealt to them in turn.
+    person's photos are dealt in groups of K, and an epoch ends when fewer than P people have groups left. Changed: the last group
+    of a person is filled up by drawing again from all of that person's photos, so that one may stand in it twice, where TransReID
+    leaves an incomplete one out. With several processes, batches are dealt to them in turn.
 
     Args:
         dataset: Has ``labels``, (N,) int, the person of each sample.

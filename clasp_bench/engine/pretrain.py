@@ -15,6 +15,7 @@ from torch.distributed.fsdp import FSDPModule
 
 import clasp_bench
 from clasp_bench.data.photos import Photos
+from clasp_bench.data.rendered import universe_of
 from clasp_bench.data.sources import open_photos
 from clasp_bench.distributed import global_size
 from clasp_bench.engine.claim import claim
@@ -142,10 +143,17 @@ def _export(run: Pretraining, runner: Runner) -> tuple[dict[str, Tensor], dict[s
         "version": clasp_bench.__version__,
         "licence": "Apache-2.0",
         **run.identity,
-        "data": {"name": Path(config.train_dataloader.dataset.root).resolve().name, **run.identity["data"]},
+        "data": {**_origin(config.train_dataloader.dataset.root), **run.identity["data"]},
         "labels": run.identity["labels"] and {**run.identity["labels"], "digest": run.photos.labels.digest},
     }
     return backbone.state_dict(), header
+
+
+def _origin(photos: str) -> dict[str, Any]:
+    """Name of the photos' folder, and what universe they are of, where they are SynthPed's."""
+    universe = universe_of(photos)
+    told = {key: universe.get(key) for key in ("generator", "scale", "seed")} if universe else None
+    return {"name": Path(photos).resolve().name, "universe": told}
 
 
 def _whole_method(runner: Runner, config: Config) -> SelfSupervised:

@@ -18,6 +18,7 @@ from mmengine.dist import broadcast, get_world_size, is_main_process
 from mmengine.model import is_model_wrapper
 
 from clasp_bench import __version__
+from clasp_bench.data.rendered import universe_of
 from clasp_bench.engine.adaptation import AdaptFirst
 from clasp_bench.engine.averaging import AveragedWeights
 from clasp_bench.engine.checkpoints import checkpoints
@@ -160,6 +161,7 @@ def prepare(
     for loader, split in zip(loaders, task.held_out if held_out else task.splits, strict=True):
         loader.dataset.split = split
     root = _root(data or config.train_dataloader.dataset.root, config.train_dataloader.dataset.type.in_universe)
+    _of_other_people(header, root, weights)
     recipe = _recipe(config)
     for loader in loaders:
         loader.dataset.root = str(root)
@@ -191,6 +193,19 @@ def prepare(
     return Transfer(
         name, task, config, recipe, weights, header, world_of(root), dataset, identity, *sizes, names, frozen, row
     )
+
+
+def _of_other_people(header: dict[str, Any] | None, root: Path, weights: Path | None) -> None:
+    """
+    Raises:
+        ConfigError: the weights have seen people of the test part: universes of one seed have the same people at every scale, in other parts.
+    """
+    seen, here = ((header or {}).get("data") or {}).get("universe"), universe_of(root)
+    if seen and here and seen["seed"] == here.get("seed") and seen["scale"] != here.get("scale"):
+        raise ConfigError(
+            f"{weights}: were pre-trained on SynthPed's seed {seen['seed']} at scale {seen['scale']}, and {root} is that seed at scale "
+            f"{here['scale']}: its test people may be among those photos; take a universe of another seed"
+        )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from clasp_bench.data.images import list_images
 from clasp_bench.data.synthped import SCALES, generate, labels, truth
 from clasp_bench.data.synthped.layouts import market1501
 from clasp_bench.data.synthped.plan import Plan
-from clasp_bench.data.synthped.truth import read_shards
+from clasp_bench.data.synthped.truth import UNFINISHED, read_shards
 from clasp_bench.errors import BenchError, DataError
 
 SEED = 3
@@ -64,6 +65,20 @@ def test_three_workers_give_the_same_bytes_and_layouts_can_be_added_later(univer
     assert crops.items() <= files_of(out).items()
     generate(out, "tiny", SEED, workers=3, names="coco,market1501,msmt17,pa100k,captions,crowdhuman,citypersons")
     assert files_of(out) == files_of(universe)
+
+
+def test_a_layout_whose_addition_was_killed_is_finished_by_the_next_command_whatever_it_asks_for(universe, tmp_path):
+    out = tmp_path / "added"
+    shutil.copytree(universe, out)
+    summary = json.loads((out / "universe.json").read_text())
+    (out / "universe.json").write_text(json.dumps(summary | {"layouts": ["lip"]}))
+    (out / UNFINISHED).write_text(json.dumps({key: summary[key] for key in ("generator", "seed", "scale")}))
+    last = sorted((out / "truth").glob("scenes-*.jsonl"))[-1]
+    last.unlink()
+    with pytest.raises(DataError, match="holds no finished universe"):
+        next(truth(out, "scenes"))
+    generate(out, "tiny", SEED, workers=1, names="lip")
+    assert last.exists() and len(list(truth(out, "scenes"))) == len(list(truth(universe, "scenes")))
 
 
 def test_a_finished_universe_is_returned_without_rendering(universe):

@@ -6,7 +6,7 @@ import torch
 from mmengine.runner import Runner
 
 from clasp_bench.cli import main
-from clasp_bench.engine.contract import load_weights, read_header, save_weights
+from clasp_bench.engine.contract import load_weights, read_checkpoint, read_header, save_weights
 from clasp_bench.errors import ConfigError, ContractError, DataError, UnreadableImage
 from clasp_bench.evaluation.attribute import AttributeMetric
 from clasp_bench.models.backbones import CLASPViT
@@ -147,6 +147,24 @@ def test_weights_of_another_architecture_are_refused(universe, weights, tmp_path
         ContractError, match=r"tiny.safetensors: holds a backbone with arch 'tiny', but .* asks for 'nano'"
     ):
         prepare("reid", other, data=universe)
+
+
+def test_weights_that_may_have_seen_the_test_people_are_refused(universe, weights, tmp_path, monkeypatch):
+    """Universes of one seed have the same people at every scale."""
+    checkpoint, path = read_checkpoint(weights), tmp_path / "seen.safetensors"
+    seen = {"name": "photos", "universe": {"generator": 2, "scale": "quick", "seed": 1}}
+    save_weights(path, checkpoint.state, checkpoint.header | {"data": seen})
+    for here, fits in (
+        ({"scale": "quick", "seed": 1}, True),
+        ({"scale": "small", "seed": 2}, True),
+        ({"scale": "small", "seed": 1}, False),
+    ):
+        monkeypatch.setattr("clasp_bench.tasks.run.universe_of", lambda root, here=here: here)
+        if fits:
+            prepare("reid", path, data=universe)
+        else:
+            with pytest.raises(ConfigError, match=r"pre-trained on SynthPed's seed 1 at scale quick.*another seed"):
+                prepare("reid", path, data=universe)
 
 
 def test_weights_with_a_renamed_block_fail_with_the_names_of_the_keys(universe, weights, tmp_path):

@@ -46,7 +46,7 @@ class OfficialLayout:
     A subclass calls `open_split` before its base's ``__init__``, to which it gives the files of the split.
 
     Splits: ``train`` and ``val``, and ``fit`` and ``held_out``, the training pictures cut in two: the last fifth in the order of the file is held
-    out, so that pictures taken one after the other stay on one side.
+    out, so that pictures taken one after the other stay on one side, but for those around the cut.
 
     Attributes:
         in_universe: Folder of a SynthPed universe that has this layout.

@@ -90,7 +90,8 @@ class TarSource(PhotoSource):
                     with os.fdopen(handle, "rb") as file:
                         file.seek(offset)
                         return file.read(size)
-                self._open[shard] = handle
+                if self._open.setdefault(shard, handle) != handle:  # another thread was faster
+                    os.close(handle)
             return os.pread(self._open[shard], size, offset)
         except FileNotFoundError as error:
             raise missing(self.where(index)) from error

@@ -23,6 +23,7 @@ from clasp_bench.errors import DataError
 from clasp_bench.files import write_text
 
 FOLDER = "truth"
+UNFINISHED = ".unfinished.json"  # beside a universe that is being rendered or added to
 KINDS = ("crops", "empty", "scenes")
 
 
@@ -40,8 +41,9 @@ def write_shard(root: str | Path, kind: str, number: int, records: list[dict]) -
 
 
 def has_truth(root: str | Path) -> bool:
-    """Whether `root` is a universe whose records can be read."""
-    return (Path(root) / "universe.json").is_file() and (Path(root) / FOLDER).is_dir()
+    """Whether `root` is a universe whose records can be read, and are all there."""
+    root = Path(root)
+    return (root / "universe.json").is_file() and (root / FOLDER).is_dir() and not (root / UNFINISHED).exists()
 
 
 def read_shards(root: str | Path, kind: str) -> Iterator[dict]:

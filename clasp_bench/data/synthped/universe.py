@@ -17,13 +17,12 @@ from pathlib import Path
 
 from clasp_bench.data.synthped import layouts
 from clasp_bench.data.synthped.plan import PARTS, SCALES, Plan, Scale
-from clasp_bench.data.synthped.truth import KINDS, read_shards, shard_path, write_shard
+from clasp_bench.data.synthped.truth import KINDS, UNFINISHED, read_shards, shard_path, write_shard
 from clasp_bench.errors import BenchError, DataError
 from clasp_bench.files import digest, write_text
 from clasp_bench.progress import Meter, meter
 
 GENERATOR = 2  # raise when the same seed no longer gives the same bytes
-UNFINISHED = ".unfinished.json"
 AHEAD = 4  # pieces of work in flight for each worker
 SHOWN = {"photos": ("crops", "empty"), "scenes": ("scenes",)}  # what progress counts together
 
@@ -53,7 +52,8 @@ def generate(
     if not missing and not (out / UNFINISHED).exists():
         return out
     _begin(out, identity)
-    kinds = [kind for kind in KINDS if any(kind in layouts.MODULES[name].READS for name in missing)]
+    begun = [kind for kind in KINDS if shard_path(out, kind, 0).is_file()]  # perhaps not ended
+    kinds = [kind for kind in KINDS if kind in begun or any(kind in layouts.MODULES[name].READS for name in missing)]
     _render(out, identity, workers, kinds)
     for name in missing:
         layouts.write(name, out)
