@@ -39,7 +39,6 @@ from clasp_bench.models import CLASPViT
 
 CLASP = next((ROOT / "configs/pretrain/clasp").glob("clasp_vit-nano*synthped-quick*.py"))
 INSTANCE_ONLY = dict(part=0.0, attribute=0.0, balance=0.0, z=0.0)
-ONE_EXPERT = dict(num_layers=2, num_experts=1, top_k=1)  # a dense FFN
 WARM_UP = 3
 
 
@@ -74,7 +73,7 @@ def clasp_sides(folder: Path) -> dict[str, Callable[[], None]]:
     for name, changes in {
         "CLASP": {},
         "DINO": dict(weights=INSTANCE_ONLY),
-        "DINO, dense": dict(weights=INSTANCE_ONLY, backbone=run.config.model.backbone | dict(moe=ONE_EXPERT)),
+        "DINO, dense": dict(weights=INSTANCE_ONLY, backbone=run.config.model.backbone | dict(moe=None)),
     }.items():
         config = deepcopy(run.config)
         config.model.update(changes)

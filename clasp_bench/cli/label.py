@@ -101,7 +101,7 @@ def label(
         typer.echo(
             f"would label {len(list_images(images)):,} images below {images} at {height}x{width} into {out} with "
             f"{loaded.name} ({loaded.fingerprint[:8]}), surgery {settings.surgery}, {settings.precision}: "
-            f"{len(words.parts)} parts, {len(words.attributes)} attribute groups"
+            f"{len(words.parts)} parts, {len(words.attributes)} attribute groups; it computes with {loaded.told}"
         )
         return
     labeller = balanced(labeller, balance, images, out)
@@ -121,7 +121,7 @@ def label(
             return
     left_out = len(store.quarantined())
     typer.echo(
-        f"{out}: {len(store):,} images labelled by {loaded.name} ({loaded.fingerprint[:8]})"
+        f"{out}: {len(store):,} images labelled by {loaded.name} ({loaded.fingerprint[:8]}; {loaded.told})"
         + (f", {left_out:,} unreadable, listed in {out / 'quarantine.txt'}" if left_out else "")
     )
     if captions:

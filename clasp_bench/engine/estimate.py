@@ -1,4 +1,4 @@
-"""What a pre-training run will cost, from three steps of a few photos: operations, memory and time on this machine."""
+"""What a pre-training run will cost, from a few steps of a few photos: operations, memory and time on this machine."""
 
 import time
 from typing import Any
@@ -13,7 +13,7 @@ from clasp_bench.models.flops import FlopCounter, backbone_cost
 from clasp_bench.models.methods import SelfSupervised
 from clasp_bench.registry import MODELS
 
-PHOTOS_TRIED = 2
+PHOTOS_TRIED = (2, 4)  # two sizes tell what a step costs once from what it costs a photo
 STATE_BYTES = 16  # of a trained parameter: weight, gradient and AdamW's two moments in float32
 
 
@@ -29,22 +29,23 @@ def outlook(method: SelfSupervised, backbone: dict[str, Any], photos: Dataset, s
     method.to(device).train()
     cost = backbone_cost(MODELS.build(backbone), tuple(backbone["img_size"]))
     MessageHub.get_current_instance().update_info("max_iters", steps)  # the EMA teacher's schedule asks for it
-    tried = list(range(min(PHOTOS_TRIED, len(photos))))
-    data = photos.__getitems__(tried)
-    saved, flops = _count_step(method, data)
+    few, more = ([number % len(photos) for number in range(size)] for size in PHOTOS_TRIED)
+    counted = [_count_step(method, photos.__getitems__(tried)) for tried in (few, more)]
+    saved, flops = (a + (b - a) / (len(more) - len(few)) * (batch - len(few)) for a, b in zip(*counted, strict=True))
+    data = photos.__getitems__(more)
     start = time.perf_counter()
     training_step(method, data)
     if device == "cuda":
         torch.cuda.synchronize()
-    seconds = (time.perf_counter() - start) / len(tried) * batch * steps
+    seconds = (time.perf_counter() - start) / len(more) * batch * steps
     state = sum(p.numel() * (STATE_BYTES if p.requires_grad else p.element_size()) for p in method.parameters())
     return [
         f"an image forward: {cost.activated_flops / 1e9:.2f} GFLOPs activated of {cost.flops / 1e9:.2f} in all experts, "
         f"{cost.activated_parameters / 1e6:.2f} M parameters activated of {cost.parameters / 1e6:.2f} M",
-        f"a step: {flops / len(tried) * batch / 1e9:,.0f} GFLOPs; the run: {flops / len(tried) * batch * steps / 1e15:,.3f} PFLOPs",
-        f"memory: about {(state + saved / len(tried) * batch) / 2**30:.1f} GiB a process in float32 "
-        f"({state / 2**30:.1f} for weights and optimiser, {saved / len(tried) * batch / 2**30:.1f} for activations)",
-        f"time: about {_duration(seconds)} on this machine's {device} ({torch.get_num_threads()} threads), judged by one step of {len(tried)} photos",
+        f"a step: {flops / 1e9:,.0f} GFLOPs; the run: {flops * steps / 1e15:,.3f} PFLOPs",
+        f"memory: about {(state + saved) / 2**30:.1f} GiB a process in float32 "
+        f"({state / 2**30:.1f} for weights and optimiser, {saved / 2**30:.1f} for activations)",
+        f"time: about {_duration(seconds)} on this machine's {device} ({torch.get_num_threads()} threads), judged by one step of {len(more)} photos",
     ]
 
 

@@ -26,6 +26,8 @@ class LabelTruthHook(Hook):
 
         try:
             vocabulary = load_vocabulary(photos.labels.meta["vocabulary"])
+            if vocabulary.digest != photos.labels.meta["vocabulary_digest"]:
+                return  # another of the same name
             found = evaluate_store(photos.labels, photos.source.path, vocabulary)
         except (ConfigError, DataError):
             return

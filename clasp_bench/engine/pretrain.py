@@ -203,10 +203,11 @@ def plan(run: Pretraining) -> list[str]:
     config, photos = run.config, len(run.photos)
     method = MODELS.build(config.model)
     steps, batch = config.train_cfg.max_iters, config.train_dataloader.batch_size
+    together = global_size(batch)
     trained = sum(p.numel() for p in method.parameters() if p.requires_grad)
     return [
         f"method: {method.display_name}, supervision from outside the photos: {method.outside_supervision}",
         f"backbone: {sum(p.numel() for p in method.exported().parameters()) / 1e6:.2f} M parameters, {trained / 1e6:.2f} M trained in all",
-        f"photos: {photos:,}; steps: {steps:,} of {batch} photos ({steps * batch / photos:.1f} epochs)",
+        f"photos: {photos:,}; steps: {steps:,} of {together} photos ({steps * together / photos:.1f} epochs)",
         *outlook(method, _plain_backbone(config), run.photos, steps, batch),
     ]

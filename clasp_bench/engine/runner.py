@@ -1,10 +1,14 @@
 """MMEngine's Runner as this project uses it: checked config, atomic checkpoints, exact resume, quiet console."""
 
 import logging
+import multiprocessing
+import signal
+from collections.abc import Callable
 from copy import deepcopy
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.util import find_spec
 from itertools import count
+from multiprocessing.util import Finalize
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,9 +18,10 @@ from mmengine.device import get_device
 from mmengine.dist import broadcast, get_world_size
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from clasp_bench.engine import storage
 from clasp_bench.engine.checkpoints import checkpoints
@@ -33,6 +38,18 @@ MMENGINE_TO_ITSELF = ("deprecated", "has no metainfo", "its requires_grad=False"
 _RUNNER_NUMBERS = count(1)  # in this process
 
 
+def _deaf_to_sigterm(begin: Callable[[int], None] | None, worker: int) -> None:
+    if begin is not None:
+        begin(worker)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _end_workers() -> None:
+    for worker in multiprocessing.active_children():
+        if worker.daemon:
+            worker.kill()
+
+
 class QuietRunner(Runner):
     """MMEngine's Runner whose console shows warnings only; everything goes to the log file in the work folder."""
 
@@ -43,6 +60,21 @@ class QuietRunner(Runner):
                 handler.setLevel(logging.WARNING)
                 handler.addFilter(lambda record: not any(word in record.getMessage() for word in MMENGINE_TO_ITSELF))
         return logger
+
+    def build_optim_wrapper(self, optim_wrapper) -> OptimWrapper:
+        """As in MMEngine, whose groups of parameters keep the config's own kind of dict, which torch.compile cannot follow."""
+        wrapper = super().build_optim_wrapper(optim_wrapper)
+        wrapper.optimizer.param_groups[:] = map(dict, wrapper.optimizer.param_groups)
+        return wrapper
+
+    @staticmethod
+    def build_dataloader(*args, **kwargs) -> DataLoader:
+        """As in MMEngine, but data workers outlive a SIGTERM to their whole group: the run still finishes its step and saves itself."""
+        loader = Runner.build_dataloader(*args, **kwargs)
+        if loader.num_workers:
+            loader.worker_init_fn = partial(_deaf_to_sigterm, loader.worker_init_fn)
+            Finalize(None, _end_workers, exitpriority=0)  # before Python asks them to end, with SIGTERM
+        return loader
 
     @cached_property
     def _config_in_text(self) -> SimpleNamespace:

@@ -28,11 +28,16 @@ class BackboneCost:
     activated_flops: int
 
 
+def _grouped_mm_flops(one: tuple[int, ...], other: tuple[int, ...], *_, **__) -> int:
+    """Of torch's grouped product, rows (A, D) by (E, D, H) or (H, A) by (A, D): each row meets one of the groups."""
+    return 2 * one[-2] * one[-1] * other[-1]
+
+
 class FlopCounter(FlopCounterMode):
     """torch's counter, quiet, and with attention as the matrix products it is made of (the fused kernels of processors are unknown to it)."""
 
     def __init__(self):
-        super().__init__(display=False)
+        super().__init__(display=False, custom_mapping={torch.ops.aten._grouped_mm: _grouped_mm_flops})
         self._attention = sdpa_kernel(SDPBackend.MATH)
 
     def __enter__(self) -> "FlopCounter":

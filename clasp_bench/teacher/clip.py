@@ -51,6 +51,13 @@ class Teacher:
         """Height and width of a patch in pixels."""
         return tuple(getattr(self.model.visual, "trunk", self.model.visual).patch_size)
 
+    @property
+    def told(self) -> str:
+        """What it computes with that weights do not tell, in words."""
+        quick = any(isinstance(module, QuickGELU) for module in self.model.modules())
+        mean = ", ".join(f"{value:.3f}" for value in self.mean)
+        return f"{'QuickGELU' if quick else 'GELU'}, mean of colours {mean}"
+
     def normalise(self, images: np.ndarray | Tensor) -> Tensor:
         """(B, H, W, 3) uint8 RGB to (B, 3, H, W) float32 on the model's device."""
         device = next(self.model.parameters()).device

@@ -109,8 +109,7 @@ def sc_clip(tail: Tail) -> Tensor:
     Changed: outliers are the 5 % of patches farthest from their 10 nearest, in units of those patches' own distance (a simplified local
     outlier factor).
     """
-    middle = F.normalize(tail.inputs[0][:, 1:].float(), dim=-1)
-    alike = middle @ middle.transpose(1, 2)  # (B, N, N)
+    alike = _cosines(tail.inputs[0][:, 1:])  # (B, N, N)
     mended = torch.cat([tail.x[:, :1], _mend_outliers(tail.x[:, 1:], tail.grid)], dim=1)
     mixing = F.pad(alike, (1, 0, 1, 0)).softmax(dim=-1)[:, None]
     passes = (
@@ -123,6 +122,13 @@ def sc_clip(tail: Tail) -> Tensor:
     return torch.cat([out[:, :1], weight.to(out.dtype) @ out[:, 1:]], dim=1)
 
 
+def _cosines(x: Tensor) -> Tensor:
+    """Of each pair of tokens (B, N, C), in float32 whatever the tower computes in: (B, N, N)."""
+    with torch.autocast(x.device.type, enabled=False):
+        direction = F.normalize(x.float(), dim=-1)
+        return direction @ direction.transpose(1, 2)
+
+
 def _distance(grid: tuple[int, int], device: torch.device) -> Tensor:
     """Distance between the patches of a grid, in patches, (N, N)."""
     place = torch.cartesian_prod(*(torch.arange(n, device=device, dtype=torch.float32) for n in grid))
@@ -131,7 +137,7 @@ def _distance(grid: tuple[int, int], device: torch.device) -> Tensor:
 
 def _mend_outliers(x: Tensor, grid: tuple[int, int]) -> Tensor:
     """Tokens (B, N, C) with outliers replaced by the mean of those of their eight neighbours that are none."""
-    unlike = 1 - F.normalize(x.float(), dim=-1) @ F.normalize(x.float(), dim=-1).transpose(1, 2)
+    unlike = 1 - _cosines(x)
     nearest = unlike.topk(min(OUTLIER_NEIGHBOURS + 1, x.shape[1]), largest=False)
     reach = nearest.values[..., 1:].mean(dim=-1)  # (B, N)
     others = reach.gather(1, nearest.indices[..., 1:].flatten(1)).unflatten(1, nearest.indices[..., 1:].shape[1:])

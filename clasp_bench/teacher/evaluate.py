@@ -142,8 +142,9 @@ def _judge_parts(
     """IoU of each part, and whether confidence means something; of no part where the truth is not known."""
     if truth is None:
         return {}, reliability(np.empty(0), np.empty(0, bool))
-    parts, true_parts = rows.parts[rows.valid].ravel().astype(int), truth[rows.valid].ravel().astype(int)
     count = len(vocabulary.parts)
+    named = truth[rows.valid] < count
+    parts, true_parts = rows.parts[rows.valid][named].astype(int), truth[rows.valid][named].astype(int)
     confusion = np.bincount(true_parts * count + parts, minlength=count**2).reshape(count, count)
     intersection, union = np.diag(confusion), confusion.sum(0) + confusion.sum(1) - np.diag(confusion)
     part_iou = {
@@ -151,7 +152,7 @@ def _judge_parts(
         for (name, part), i, u in zip(vocabulary.parts.items(), intersection, union, strict=True)
         if u and part.lip
     }
-    return part_iou, reliability(rows.part_confidence[rows.valid].ravel(), parts == true_parts)
+    return part_iou, reliability(rows.part_confidence[rows.valid][named], parts == true_parts)
 
 
 def reliability(confidence: np.ndarray, correct: np.ndarray) -> Reliability:
@@ -265,15 +266,16 @@ def _colours(wardrobe: dict) -> dict[str, str]:
 
 
 def truth_of(scenes: Sequence[Scene], vocabulary: Vocabulary, grid: tuple[int, int]) -> Truth:
-    """What is true of some scenes in the terms of a vocabulary and on its grid."""
-    part_of = np.zeros(len(LIP_CLASSES), np.uint8)
+    """What is true of some scenes in the terms of a vocabulary and on its grid; a cell of LIP classes that no part names is of a part more."""
+    unnamed = len(vocabulary.parts)
+    part_of = np.full(len(LIP_CLASSES), unnamed, np.uint8)
     for index, part in enumerate(vocabulary.parts.values()):
         part_of[[LIP_CLASSES.index(name) for name in part.lip]] = index
     entries = [entry for group in vocabulary.attributes.values() for entry in group.values()]
     attributes = np.array(
         [[_holds(scene.attributes, scene.colours, entry.truth) for entry in entries] for scene in scenes]
     )
-    parts = np.stack([_majority(part_of[scene.mask], grid, len(vocabulary.parts)) for scene in scenes])
+    parts = np.stack([_majority(part_of[scene.mask], grid, unnamed + 1) for scene in scenes])
     return Truth(parts, attributes, [entry.truth for entry in entries])
 
 

@@ -111,6 +111,7 @@ class Labeller:
             "vocabulary": self.vocabulary.name,
             "vocabulary_digest": self.vocabulary.digest,
             "settings": asdict(self.settings),
+            "normalisation": {"mean": list(self.teacher.mean), "std": list(self.teacher.std)},
             "grid": list(self.settings.grid),
             "parts": list(self.vocabulary.parts),
             "attribute_groups": self.vocabulary.attribute_groups,

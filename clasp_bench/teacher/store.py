@@ -36,7 +36,12 @@ ROWS_PER_SHARD = (
 )  # few enough to lose little when killed, many enough that a random batch touches few files
 SHARDS_WANTED = 64
 OPEN_FILES = 512
-RECORDED = ("fingerprint", "vocabulary_digest", "settings")  # what two runs must share to write into one store
+RECORDED = (
+    "fingerprint",
+    "normalisation",
+    "vocabulary_digest",
+    "settings",
+)  # what two runs must share to write into one store
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,8 @@ class StoreWriter:
 
     def _check_same(self, begun: dict) -> None:
         for key in RECORDED:
-            if begun.get(key) != self.meta[key]:
+            # stores of before it was kept do not say their normalisation
+            if begun.get(key, self.meta.get(key)) != self.meta.get(key):
                 raise BenchError(
                     f"{self.path}: was begun with another {key.replace('_digest', '')} than this run's; "
                     "name another --out, or delete that folder to label again"

@@ -118,7 +118,7 @@ def test_a_tower_known_to_compute_quick_gelu_goes_only_where_that_is_computed(tm
     with pytest.raises(ContractError, match="computes QuickGELU"):
         load_weights(ours("vit", **foreign.clip_settings()), path)
     with pytest.raises(ContractError, match="and no experts"):
-        load_weights(ours("vit", **source.settings, moe=dict(num_layers=1)), path)
+        load_weights(ours("vit", **foreign.clip_settings(), moe=dict(num_layers=1)), path)
     backbone, header = open_backbone(path, out_type="raw")
     torch.testing.assert_close(tokens(backbone, "vit"), source.tokens(images("vit")), atol=1e-5, rtol=1e-5)
     assert header["backbone"]["layer_cfgs"] == dict(act_cfg=dict(type="mmpretrain.QuickGELU"))

@@ -1,15 +1,22 @@
 import os
 import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
+import torch
 from mmengine.hooks import Hook
 
+from clasp_bench.engine import label_truth
 from clasp_bench.engine.checkpoints import checkpoints
 from clasp_bench.engine.hooks import CostHook
 from clasp_bench.errors import BenchError, ConfigError, DataError, Diverged, Preempted
+from clasp_bench.teacher import load_vocabulary
 from tests.data.test_sources import FORMS, stored
-from tests.engine.runs import CLASP, in_another_process, made_up_labels, run, same, weights
+from tests.engine.runs import CLASP, MAE, in_another_process, made_up_labels, run, same, weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -201,17 +208,59 @@ def test_where_the_truth_is_known_the_labels_are_scored_against_it(tmp_path, pho
     from clasp_bench.teacher import evaluate
 
     asked = []
+    labels = made_up_labels(photos, tmp_path / "labels")
+    monkeypatch.setattr(label_truth, "load_vocabulary", lambda name: load_vocabulary(tmp_path / "vocabulary.yaml"))
 
     def scores(store, images, vocabulary):
         asked.append((len(store), images, vocabulary.name))
         return SimpleNamespace(part_miou=0.25, mean_balanced_accuracy=0.75)
 
     monkeypatch.setattr(evaluate, "evaluate_store", scores)
-    labels = made_up_labels(photos, tmp_path / "labels")
     run(tmp_path / "run", photos, steps=2, config=CLASP, labels=labels)
-    assert asked == [(24, photos, "person")]
+    assert asked == [(24, photos, "made up")]
     (scalars,) = (tmp_path / "run").rglob("scalars.json")
     assert '"labels/part_miou": 0.25, "labels/balanced_accuracy": 0.75' in scalars.read_text().splitlines()[0]
+    monkeypatch.undo()
+    monkeypatch.setattr(evaluate, "evaluate_store", scores)
+    run(tmp_path / "other", photos, steps=2, config=CLASP, labels=labels)
+    assert len(asked) == 1, "judged by another vocabulary of the same name"
+
+
+def test_data_workers_that_get_the_signal_too_do_not_end_the_run(tmp_path, photos):
+    """As from `timeout`, a service manager or the suite, which signal the whole group."""
+    arguments = ["pretrain", MAE, "--data", photos, "--work-dir", tmp_path / "run"]
+    for option in (
+        "train_cfg.max_iters=2000",
+        "train_dataloader.batch_size=4",
+        "train_dataloader.num_workers=2",
+        "default_hooks.checkpoint.interval=2",
+    ):
+        arguments += ["--option", option]
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "clasp_bench", *map(str, arguments)],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run/iter_4.pth").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        _, said = process.communicate(timeout=60)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 75 and "stopped by SIGTERM after step" in said, said
+
+
+def test_a_compiled_run_ends_in_about_the_weights_of_a_plain_one(tmp_path, photos):
+    run(tmp_path / "plain", photos, steps=3)
+    run(tmp_path / "compiled", photos, steps=3, compile='{"backend": "eager"}')
+    plain, compiled = weights(tmp_path / "plain"), weights(tmp_path / "compiled")
+    assert all(torch.allclose(plain[name], compiled[name], atol=1e-4) for name in plain)
 
 
 @pytest.mark.slow
@@ -219,8 +268,6 @@ def test_where_the_truth_is_known_the_labels_are_scored_against_it(tmp_path, pho
 def test_twenty_kills_at_random_instants_change_nothing(tmp_path, photos):
     """Every run that comes through ends in the weights of the run that was left alone, and there are no others."""
     steps, rng, kills, finished = 60, np.random.default_rng(), int(os.environ.get("KILLS", "20")), 0
-    import time
-
     started = time.monotonic()
     whole = in_another_process(tmp_path / "whole", photos, steps)
     whole.join()

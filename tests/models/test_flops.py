@@ -4,6 +4,7 @@ from torch import nn
 
 from clasp_bench.models import CLASPSwin, CLASPViT
 from clasp_bench.models.flops import FlopCounter, backbone_cost
+from clasp_bench.models.moe import dispatch
 
 VIT = dict(arch="nano", img_size=(64, 32), patch_size=16)
 
@@ -29,6 +30,16 @@ def test_top_1_of_four_experts_activates_the_dense_network_and_a_router(kind, se
     assert token.flops - token.activated_flops == 2 * 3 * 2 * (9 if kind is CLASPViT else 2) * 2 * moe.w1[0].numel()
     assert token.activated_parameters < 1.01 * dense.parameters + 3 * token.parameters // 100
     assert token.parameters > 1.3 * dense.parameters
+
+
+def test_experts_cost_the_same_by_either_kernel(monkeypatch):
+    moe, counted = CLASPViT(**VIT, moe=dict(num_layers=6)), []
+    for grouped in (False, True):
+        monkeypatch.setattr(dispatch, "_uses_grouped_mm", lambda *_, grouped=grouped: grouped)
+        with FlopCounter() as counter:
+            moe(torch.zeros(2, 3, 64, 32, requires_grad=True))[0].sum().backward()
+        counted.append(counter.flops)
+    assert counted[1] == pytest.approx(counted[0], rel=1e-3)
 
 
 def test_the_backward_pass_of_experts_is_counted():

@@ -148,6 +148,7 @@ def test_prompts_change_the_experts_and_reach_the_router_by_gradient():
         (dict(moe=dict(num_layers=9)), "num_layers=9"),
         (dict(moe=dict(router="dice")), "token, prompt"),
         (dict(moe=dict(top_k=7)), "top_k=7"),
+        (dict(moe={}, layer_cfgs=dict(act_cfg=dict(type="mmpretrain.QuickGELU"))), "QuickGELU: experts compute GELU"),
         (dict(moe={}, prompt_mixture=dict(hat=1.0)), "unknown prompt 'hat'"),
         (dict(moe={}, prompt_mixture=dict(part=0.0)), "all be zero"),
     ],

@@ -132,6 +132,27 @@ def test_truth_of_scenes_in_the_vocabularys_terms(universe):
     assert known.names[classes.index("upper pattern: plain top")] is None
 
 
+def test_what_no_part_names_is_judged_as_none(universe, tmp_path):
+    """Perfect labels of a vocabulary that leaves arms out: nobody's arms count as background."""
+    (tmp_path / "mine.yaml").write_text(
+        "extends: person\nparts:\n  background: {phrases: [the street], lip: [Background]}\n  head: {phrases: [a head], lip: [Hair, Face]}\n"
+    )
+    words = load_vocabulary(tmp_path / "mine.yaml")
+    scenes = list(read_scenes(universe).values())
+    known = truth_of(scenes, words, (16, 8))
+    assert set(np.unique(known.parts)) == {0, 1, 2}
+    there = known.parts < 2
+    rows = LabelRows(
+        parts=np.where(there, known.parts, 1).astype(np.uint8),
+        part_confidence=np.ones(known.parts.shape, np.float32),
+        attributes=known.attributes.astype(np.float32),
+        attribute_confidence=np.ones((len(scenes), len(words.attributes)), np.float32),
+        valid=np.ones(len(scenes), bool),
+    )
+    found = judge(rows, known, words)
+    assert found.part_iou == {"background": 1.0, "head": 1.0} and found.part_reliability.error == 0
+
+
 def test_coarser_and_finer_grids_cover_the_same_mask(universe):
     scenes = list(read_scenes(universe).values())
     for grid in ((8, 4), (32, 16), (10, 6)):

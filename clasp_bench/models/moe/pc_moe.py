@@ -89,8 +89,10 @@ class PCMoE(nn.Module):
         """Experts of the shape of mmcv's `ffn`, with its layer scale and drop path.
 
         Raises:
-            ValueError: `ffn` has dropout, which experts do not.
+            ValueError: `ffn` has dropout, which experts do not, or another activation than theirs, GELU.
         """
+        if not isinstance(activation := ffn.layers[0][1], nn.GELU):
+            raise ValueError(f"{type(activation).__name__}: experts compute GELU; leave layer_cfgs out, or moe")
         if ffn.layers[0][2].p:
             raise ValueError(
                 f"drop_rate={ffn.layers[0][2].p}: experts have no dropout; set it to 0, or use drop_path_rate"
