@@ -1,6 +1,6 @@
 """MAE, nano, on SynthPed quick: the same photos, batches and steps as CLASP's config beside it.
 
-Pixels are as they are: normalised within their patch, as the paper has them too, they teach more slowly (docs/methods.md has figures).
+Pixels are normalised within their patch, as in the paper's fine-tuned models; as they are they teach patches sooner (docs/methods.md has figures).
 """
 
 from mmengine.config import read_base
@@ -26,5 +26,5 @@ model = dict(
         color_jitter=None,
     ),
     decoder=dict(decoder_embed_dim=64, decoder_depth=2, decoder_num_heads=4),
-    norm_pix=False,
+    norm_pix=True,
 )
