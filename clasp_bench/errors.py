@@ -27,13 +27,19 @@ class UnreadableImage(DataError):
 class LabelMismatch(BenchError):
     """A label store was made for other images than the ones it is used with."""
 
+    everywhere = True
+
 
 class ConfigError(BenchError):
     """A config has an unknown key, a wrong value, or names a thing that does not exist."""
 
+    everywhere = True
+
 
 class ContractError(BenchError):
     """Weights do not fit the model they are loaded into."""
+
+    everywhere = True
 
 
 class Diverged(BenchError):

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ UNFINISHED = ".part"
 def sweep(folder: str | Path) -> None:
     """Remove what writers that were killed left unfinished in a folder that nobody else writes into now."""
     for left in Path(folder).glob(f".*{UNFINISHED}"):
-        left.unlink(missing_ok=True)
+        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from mmengine.logging import MessageHub
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from clasp_bench.distributed import global_size
 from clasp_bench.models.flops import FlopCounter, backbone_cost
 from clasp_bench.models.methods import SelfSupervised
 from clasp_bench.registry import MODELS
@@ -42,7 +43,7 @@ def outlook(method: SelfSupervised, backbone: dict[str, Any], photos: Dataset, s
     return [
         f"an image forward: {cost.activated_flops / 1e9:.2f} GFLOPs activated of {cost.flops / 1e9:.2f} in all experts, "
         f"{cost.activated_parameters / 1e6:.2f} M parameters activated of {cost.parameters / 1e6:.2f} M",
-        f"a step: {flops / 1e9:,.0f} GFLOPs; the run: {flops * steps / 1e15:,.3f} PFLOPs",
+        f"a step: {global_size(flops) / 1e9:,.0f} GFLOPs; the run: {global_size(flops) * steps / 1e15:,.3f} PFLOPs",
         f"memory: about {(state + saved) / 2**30:.1f} GiB a process in float32 "
         f"({state / 2**30:.1f} for weights and optimiser, {saved / 2**30:.1f} for activations)",
         f"time: about {_duration(seconds)} on this machine's {device} ({torch.get_num_threads()} threads), judged by one step of {len(more)} photos",

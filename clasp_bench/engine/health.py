@@ -92,7 +92,7 @@ class QuarantineHook(Hook):
     """Reports photos that cannot be decoded, each once, in ``quarantine.txt`` of the work folder; ends the run when they are more than 1 %.
 
     Every process keeps a list of what it met (rank r above 0 in ``quarantine-r.txt``), and ends the run when since its start it has met more than
-    1 % of its share of the photos.
+    1 % of all photos: each sees others in each epoch.
     """
 
     priority = "VERY_HIGH"
@@ -114,7 +114,7 @@ class QuarantineHook(Hook):
                 file.write(f"{name}\t{faults[name]}\n")
         self.met |= faults.keys()
         photos, root = len(runner.train_dataloader.dataset), runner.train_dataloader.dataset.source.path
-        if faults and len(self.met) > max(1, TOLERATED_UNREADABLE * photos / runner.world_size):
+        if faults and len(self.met) > max(1, TOLERATED_UNREADABLE * photos):
             raise DataError(
                 f"{root}: {len(self.met)} of {photos:,} photos cannot be decoded, the last is {next(iter(faults))}; mend those in {self.file}"
             )

@@ -1,5 +1,6 @@
 """Pre-training: a config, photos and labels in, a work folder with ``backbone.safetensors`` out."""
 
+import json
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -96,6 +97,13 @@ def prepare(
                 "set model.vocabulary to the one the labels were made with"
             )
     check_builds(config.model, f"{config_path}: model")
+    try:
+        json.dumps(_plain_backbone(config))
+    except TypeError as error:
+        raise ConfigError(
+            f"{config_path}: model.backbone: norm_cfg and layer_cfgs go into the weights' header, so give types by name, for instance "
+            "'mmpretrain.QuickGELU'"
+        ) from error
     return Pretraining(config, dataset, _identity(config, dataset))
 
 

@@ -11,7 +11,7 @@ from clasp_bench import __version__
 from clasp_bench.errors import ConfigError
 from clasp_bench.files import digest, digest_file
 from clasp_bench.shipped import TEACHER_WEIGHTS
-from clasp_bench.suite.record import file_name, world_of
+from clasp_bench.suite.record import SYNTHPED, file_name, world_of
 from clasp_bench.suite.suitefile import RANDOM, SHIPPED, Fitting, Method, Suite, Task
 from clasp_bench.tasks import default_config
 
@@ -153,16 +153,15 @@ class _Plan:
         )
 
     def _transfer(self, row: str, method: Method, task_name: str, task: Task, seed: int) -> Step:
-        world = self._world(task)
-        # records of several suites may lie in one work folder: a task with data of its own is another on other data
-        name = "-".join([row, task_name, *([file_name(world)] if task.data else []), str(seed)])
-        folder = f"transfer/{name}"
+        folder, world = f"transfer/{row}-{task_name}-{seed}", self._world(task)
+        # which folder of other data a config reads, and so the world, is known to the transfer alone
+        where = file_name(world) if world.startswith(SYNTHPED) else "*"
         weights, data = self._weights(row, method), self._beside(task.data) if task.data else self.universe
         own = method.tasks.get(task_name, Fitting())
         config = self._beside(own.config or task.config) if own.config or task.config else None
         needs = (f"pretrain-{row}",) if method.config else ()
         return Step(
-            f"transfer-{name}",
+            f"transfer-{row}-{task_name}-{seed}",
             (
                 *("transfer", task_name, "--weights", weights, "--data", data, "--seed", str(seed)),
                 *(("--method", row) if row != RANDOM else ()),
@@ -175,7 +174,7 @@ class _Plan:
                 *config_files(Path(config) if config else default_config(task_name)),
                 *((Path(weights),) if method.weights and weights != RANDOM else ()),
             ),
-            outputs=(f"results/{file_name(world)}/{row}/{task_name}/{seed}-*.json",),
+            outputs=(f"results/{where}/{row}/{task_name}/{seed}-*.json",),
             folder=folder,
             run=Run(row, task_name, seed, world),
         )
@@ -194,7 +193,7 @@ class _Plan:
     def _world(self, task: Task) -> str:
         """The name that a record of this task gives to the world it was made on."""
         if not task.data:
-            return f"synthped-{self.suite.universe.scale}"
+            return f"{SYNTHPED}{self.suite.universe.scale}"
         return world_of(self._beside(task.data))
 
     def _below(self, path: str) -> Place:

@@ -41,6 +41,8 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     2: lambda data: data,  # version 3 added what rendered data follow from, unknown to version 2
 }
 
+#: What the name of a world begins with that is SynthPed's; its scale follows.
+SYNTHPED = "synthped-"
 #: What a report writes beside the records it read.
 REPORT_JSON = "report.json"
 
@@ -253,7 +255,7 @@ def write_record(record: RunRecord, results_dir: str | Path) -> Path:
 def world_of(data: str | Path) -> str:
     """The world that data are of: ``synthped-<scale>`` for a SynthPed universe or a layout in one, elsewhere the name of their folder."""
     universe = universe_of(data)
-    return Path(data).resolve().name if universe is None else f"synthped-{universe['scale']}"
+    return Path(data).resolve().name if universe is None else f"{SYNTHPED}{universe['scale']}"
 
 
 def rendering_of(data: str | Path) -> str | None:

@@ -18,6 +18,7 @@ from clasp_bench.errors import BenchError
 from clasp_bench.files import sweep, write_text
 from clasp_bench.suite.executors.process import LOCK_WAIT_S, StepRunning, take_lock
 from clasp_bench.suite.plan import Step
+from clasp_bench.suite.record import SYNTHPED
 
 DONE, FAILED, NEW, CHANGED, INTERRUPTED = "done", "failed", "new", "changed", "interrupted"
 
@@ -84,15 +85,23 @@ class WorkFolder:
 
     def missing(self, step: Step) -> list[Path]:
         """The outputs that a step has not left."""
-        return [self.path / pattern for pattern in step.outputs if not any(self.path.glob(pattern))]
+        return [self.path / pattern for pattern in step.outputs if not self._left(step, pattern)]
 
     def clear(self, step: Step) -> None:
         """Removes what a step has left, because it is out of date."""
         if step.folder:
             shutil.rmtree(self.path / step.folder, ignore_errors=True)
         for pattern in step.outputs:
-            for path in list(self.path.glob(pattern)):
+            for path in self._left(step, pattern):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def _left(self, step: Step, pattern: str) -> list[Path]:
+        """What a step has left; of records on other data, those on universes are another suite's in this folder."""
+        found = self.path.glob(pattern)
+        if step.run and not step.run.world.startswith(SYNTHPED):
+            rendered = set(self.path.glob(f"results/{SYNTHPED}*/**/*"))
+            return [path for path in found if path not in rendered]
+        return list(found)
 
     def log(self, name: str) -> Path:
         """The log of a step."""

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from clasp_bench.data.layouts.contents import Box, Subject
+from clasp_bench.data.openmmlab.citypersons import CityPersonsBoxes
+from clasp_bench.data.openmmlab.crowdhuman import CrowdHumanBoxes
 from clasp_bench.engine.contract.whole_model import WholeModel
 from clasp_bench.evaluation.crowd import CityPersonsMetric
 from clasp_bench.evaluation.crowdhuman import CrowdHumanMetric
@@ -32,6 +34,12 @@ def _evaluators(test: Any) -> list[dict[str, Any]]:
     return [dict(type=metric, ann_file=test.ann_file, prefix="crowd")] if metric else []
 
 
+def _remarks(config: Any) -> list[str]:
+    """Full boxes leave the picture, what a detector finds does not."""
+    cut = (CrowdHumanBoxes, CityPersonsBoxes)
+    return ["boxes cut at the picture"] if config.test_dataloader.dataset.type in cut else []
+
+
 TASK = Task(
     version=1,
     splits=("train", "val"),
@@ -46,7 +54,7 @@ TASK = Task(
     }
     # CrowdHuman's own, at an overlap of one half; AP is COCO's on every data set
     | {"AP-crowd": Figure("crowd/AP", always=False)},
-    remarks=lambda config: [],
+    remarks=_remarks,
     evaluators=_evaluators,
     see=_see,
     draw=draw_people,

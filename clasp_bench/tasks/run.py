@@ -166,7 +166,8 @@ def prepare(
     for loader in loaders:
         loader.dataset.root = str(root)
     train, test = (DATASETS.build(loader.dataset) for loader in loaders)
-    if (train.name, train.digest()) != (test.name, test.digest()):
+    dataset = Dataset(name=train.name, digest=train.digest(), rendering=rendering_of(root))
+    if (dataset.name, dataset.digest) != (test.name, test.digest()):
         raise ConfigError(
             f"{config_path}: trains on {train.name} and scores on {test.name}, or on another copy of it; give train_dataloader.dataset and "
             "test_dataloader.dataset the same data set"
@@ -178,7 +179,6 @@ def prepare(
     if weights:
         config.model.backbone.weights = str(weights)
     config.seed = seed
-    dataset = Dataset(name=train.name, digest=train.digest(), rendering=rendering_of(root))
     identity = {
         "task": [name, task.version],
         "config": digest(recipe.encode()),

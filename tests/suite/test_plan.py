@@ -7,6 +7,7 @@ import yaml
 from clasp_bench.errors import ConfigError
 from clasp_bench.shipped import TEACHER_WEIGHTS
 from clasp_bench.suite.plan import Run, config_files, fingerprints, plan
+from clasp_bench.suite.state import WorkFolder
 from clasp_bench.suite.suitefile import SHIPPED, read_suite
 from tests.conftest import ROOT
 
@@ -97,8 +98,8 @@ def test_real_data_take_the_place_of_a_universe_and_options_of_copied_configs(co
     steps = {step.name: step for step in steps_of(configs, work="w", **REAL)}
     assert list(steps) == [
         "pretrain-long",
-        "transfer-long-reid-market1501-0",
-        "transfer-random-reid-market1501-0",
+        "transfer-long-reid-0",
+        "transfer-random-reid-0",
         "report",
     ]
     data = configs.parent / "data"
@@ -107,22 +108,31 @@ def test_real_data_take_the_place_of_a_universe_and_options_of_copied_configs(co
         "--option x=1"
     )
     assert steps["pretrain-long"].needs == ()
-    assert " ".join(steps["transfer-long-reid-market1501-0"].arguments) == (
+    assert " ".join(steps["transfer-long-reid-0"].arguments) == (
         f"transfer reid --weights w/pretrain/long/backbone.safetensors --data {data}/market1501 --seed 0 --method long --out w/results "
-        "--work-dir w/transfer/long-reid-market1501-0 --resume --option a.b=1 --option c=2"
+        "--work-dir w/transfer/long-reid-0 --resume --option a.b=1 --option c=2"
     )
-    assert steps["transfer-random-reid-market1501-0"].needs == ()
-    assert steps["transfer-random-reid-market1501-0"].run.world == "market1501"
+    assert steps["transfer-random-reid-0"].needs == ()
+    assert steps["transfer-random-reid-0"].run.world == "market1501"
 
 
-def test_suites_of_two_worlds_in_one_work_folder_leave_each_others_runs_alone(configs):
-    rendered = steps_of(configs, tasks={"reid": {}})
-    real = steps_of(configs, tasks={"reid": {"data": "/data/market1501"}})
-    one, other = ({step.name: step for step in steps if step.run} for steps in (rendered, real))
-    assert not one.keys() & other.keys()
-    assert not {step.folder for step in one.values()} & {step.folder for step in other.values()}
-    patterns = {pattern for step in other.values() for pattern in step.outputs}
-    assert all(pattern.startswith("results/market1501/") for pattern in patterns)
+def test_suites_of_two_worlds_in_one_work_folder_leave_each_others_records_alone(configs, tmp_path):
+    folder = WorkFolder(tmp_path)
+    rendered, real = (
+        next(step for step in steps_of(configs, tasks={"reid": task}) if step.run)
+        for task in ({}, {"data": "/data/market1501"})
+    )
+    records = {}
+    for world in ("synthped-tiny", "market1501"):
+        records[world] = tmp_path / "results" / world / rendered.run.method / "reid" / f"{rendered.run.seed}-abc.json"
+        records[world].parent.mkdir(parents=True)
+        records[world].write_text("{}")
+    assert not folder.missing(rendered) and not folder.missing(real)
+    folder.clear(real)
+    assert records["synthped-tiny"].exists() and not records["market1501"].exists() and folder.missing(real)
+    records["market1501"].write_text("{}")
+    folder.clear(rendered)
+    assert records["market1501"].exists() and not records["synthped-tiny"].exists()
 
 
 def test_a_teachers_file_lies_beside_the_suite(configs, monkeypatch, tmp_path):
@@ -160,7 +170,7 @@ def test_other_labels_in_the_place_of_the_former_ones_touch_what_reads_them(conf
     before = fingerprints(steps_of(configs, **REAL | {"labels": str(labels)}))
     (labels / "store.json").write_text("another")
     after = steps_of(configs, **REAL | {"labels": str(labels)})
-    assert changed(before, after) == {"pretrain-long", "transfer-long-reid-market1501-0", "report"}
+    assert changed(before, after) == {"pretrain-long", "transfer-long-reid-0", "report"}
 
 
 @pytest.mark.parametrize("teacher", [None, "ViT-B-16:{}/clip.safetensors"], ids=["shipped", "file"])
