@@ -117,6 +117,9 @@ def test_ibot_without_masks_is_dino():
 def test_simmim_is_the_mean_absolute_error_of_hidden_units():
     method = build(quick_config("simmim"))
     torch.manual_seed(3)
+    single = method.draw_mask(5, torch.device("cpu"))
+    assert (single.flatten(1).sum(1) == 19).all()  # 60 % of 32
+    method.mask_unit = 2
     mask = method.draw_mask(5, torch.device("cpu"))
     assert mask.shape == (5, 8, 4) and (mask.flatten(1).sum(1) == 20).all()  # 5 of 8 units of 2 x 2
     units = mask.unfold(1, 2, 2).unfold(2, 2, 2).flatten(3).float().mean(-1)

@@ -48,7 +48,7 @@ made = {
     "synth": lambda: Path(rest[0], "universe.json"),
     "label": lambda: Path(option["--out"], "store.json"),
     "pretrain": lambda: Path(option["--work-dir"], "backbone.safetensors"),
-    "transfer": lambda: Path(option["--out"], "world", "MAE" if "MAE" in option["--weights"] else "random", rest[0], "0-k.json"),
+    "transfer": lambda: Path(option["--out"], "synthped-tiny", "MAE" if "MAE" in option["--weights"] else "random", rest[0], "0-k.json"),
     "report": lambda: Path(option["--out"], "report.html"),
 }[command]()
 made.parent.mkdir(parents=True, exist_ok=True)
@@ -260,7 +260,7 @@ def test_a_step_that_leaves_nothing_has_failed(world, run_suite):
 
 def test_a_changed_config_runs_again_what_depends_on_it_from_an_empty_folder(world, run_suite):
     run_suite()
-    stale = world / "work/results/world/MAE/reid/0-stale.json"
+    stale = world / "work/results/synthped-tiny/MAE/reid/0-stale.json"
     stale.write_text("of the former config")
     (world / "work/pretrain/MAE/checkpoint").write_text("of the former config")
     calls(world)

@@ -39,7 +39,7 @@ if command == "transfer":
     time.sleep(0.1)
     if seed in ("7", "21"):
         sys.exit(f"error: seed {seed} is out of luck")
-    record = Path(option["--out"], "world/random/reid", f"{seed}-k.json")
+    record = Path(option["--out"], "synthped-tiny/random/reid", f"{seed}-k.json")
     record.parent.mkdir(parents=True, exist_ok=True)
     record.write_text("made")
     note("end")
@@ -90,7 +90,7 @@ def test_thirty_jobs_survive_five_kills_of_their_runner_and_two_crashes(tmp_path
     assert not [line for line in lines if line.startswith("overlap")]
     assert sum(begins.values()) <= 30 + 5 * 3  # a kill interrupts at most the three that run
     good = {str(seed) for seed in range(30)} - {"7", "21"}
-    assert {path.name.split("-")[0] for path in (work / "results/world/random/reid").iterdir()} == good
+    assert {path.name.split("-")[0] for path in (work / "results/synthped-tiny/random/reid").iterdir()} == good
     done = entries(work)
     assert {name.rsplit("-", 1)[1] for name, entry in done.items() if entry["done"]} == good
     assert {(it.seed, it.reason) for it in read_failures(work / "results")} == {
