@@ -19,6 +19,12 @@ def sweep(folder: str | Path) -> None:
         shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 
 
+def unwritable(path: str | Path, error: Exception) -> BenchError:
+    """The sentence on a file or folder that could not be written."""
+    reason = getattr(error, "strerror", None) or error
+    return BenchError(f"{path}: could not be written ({reason}); free space or choose another folder")
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success sync it and rename it into place, on failure remove it.
@@ -35,9 +41,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise BenchError(
-            f"{path}: could not be written ({error.strerror or error}); free space or choose another folder"
-        ) from error
+        raise unwritable(path, error) from error
     finally:
         with suppress(OSError):  # what made writing fail may make this fail too
             temporary.unlink(missing_ok=True)

@@ -33,8 +33,9 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((${SLURM_CPUS_PER_TASK:-1} / process
 
 asked_to_stop=
 # what sbatch was given does not reach srun by itself
-srun ${SLURM_CPUS_PER_TASK:+--cpus-per-task="$SLURM_CPUS_PER_TASK"} --kill-on-bad-exit=1 "$root/.venv/bin/torchrun" --nnodes "$nodes" --nproc-per-node "$processes" --rdzv-id "$SLURM_JOB_ID" --rdzv-backend c10d \
-  --rdzv-endpoint "$head:$port" -m clasp_bench pretrain "$@" --resume &
+srun ${SLURM_CPUS_PER_TASK:+--cpus-per-task="$SLURM_CPUS_PER_TASK"} --kill-on-bad-exit=1 \
+  "$root/.venv/bin/torchrun" --nnodes "$nodes" --nproc-per-node "$processes" --rdzv-id "$SLURM_JOB_ID" --rdzv-backend c10d --rdzv-endpoint "$head:$port" \
+  -m clasp_bench pretrain "$@" --resume &
 job=$!
 # srun passes the signal on to torchrun, torchrun to the processes
 trap 'asked_to_stop=yes; kill -TERM $job 2>/dev/null' TERM

@@ -64,11 +64,11 @@ def main() -> None:
 
         rank = os.environ.get("RANK", "0")
         if rank == "0" or not error.everywhere:
-            text, style = (
-                (_sentence(error), "yellow") if isinstance(error, Preempted) else (f"error: {_sentence(error)}", "red")
+            kind, style = ("", "yellow") if isinstance(error, Preempted) else ("error: ", "red")
+            who = "" if rank == "0" else f"[process {rank}] "
+            Console(stderr=True, soft_wrap=True).print(
+                f"{who}{kind}{_sentence(error)}", style=style, markup=False, highlight=False
             )
-            text = text if rank == "0" else f"[process {rank}] {text}"
-            Console(stderr=True, soft_wrap=True).print(text, style=style, markup=False, highlight=False)
         if {"-v", "--verbose"} & set(sys.argv[1:]):
             raise
         sys.exit(error.exit_code)

@@ -57,9 +57,8 @@ def report(
         published=read_published(published) if published else None,
         failures=read_failures(results),
     )
-    worse = (
-        fallen(content.tables, check, tolerance, asked) if check else []
-    )  # the table may be one that is written anew below
+    # before anything is written: the table may be one of those below
+    worse = fallen(content.tables, check, tolerance, asked) if check else []
     out, drawn = out or results, draw(content)
     shown = {table.world: pictures(table, drawn[table.world]) for table in content.tables}
     files = {

@@ -31,11 +31,11 @@ def outlook(method: SelfSupervised, backbone: dict[str, Any], photos: Dataset, s
     cost = backbone_cost(MODELS.build(backbone), tuple(backbone["img_size"]))
     MessageHub.get_current_instance().update_info("max_iters", steps)  # the EMA teacher's schedule asks for it
     few, more = ([number % len(photos) for number in range(size)] for size in PHOTOS_TRIED)
-    counted = [_count_step(method, photos.__getitems__(tried)) for tried in (few, more)]
+    batches = [photos.__getitems__(tried) for tried in (few, more)]
+    counted = [_count_step(method, data) for data in batches]
     saved, flops = (a + (b - a) / (len(more) - len(few)) * (batch - len(few)) for a, b in zip(*counted, strict=True))
-    data = photos.__getitems__(more)
     start = time.perf_counter()
-    training_step(method, data)
+    training_step(method, batches[-1])
     if device == "cuda":
         torch.cuda.synchronize()
     seconds = (time.perf_counter() - start) / len(more) * batch * steps

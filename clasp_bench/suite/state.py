@@ -97,11 +97,8 @@ class WorkFolder:
 
     def _left(self, step: Step, pattern: str) -> list[Path]:
         """What a step has left; of records on other data, those on universes are another suite's in this folder."""
-        found = self.path.glob(pattern)
-        if step.run and not step.run.world.startswith(SYNTHPED):
-            rendered = set(self.path.glob(f"results/{SYNTHPED}*/**/*"))
-            return [path for path in found if path not in rendered]
-        return list(found)
+        on_universe = not step.run or step.run.world.startswith(SYNTHPED)
+        return [path for path in self.path.glob(pattern) if on_universe or not path.match(f"results/{SYNTHPED}*/*/*/*")]
 
     def log(self, name: str) -> Path:
         """The log of a step."""

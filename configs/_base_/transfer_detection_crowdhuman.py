@@ -23,9 +23,8 @@ model["test_cfg"]["rcnn"].update(max_per_img=500)
 optim_wrapper["paramwise_cfg"]["custom_keys"].update(neck=dict(lr_mult=1.0), head=dict(lr_mult=1.0))
 
 train_dataloader.update(batch_size=2, num_workers=4, persistent_workers=True)
-train_dataloader["dataset"].update(
-    type=CrowdHumanBoxes, root="data/crowdhuman", filter_cfg=None
-)  # mmdet's has no such filter
+# mmdet's data set has no filter
+train_dataloader["dataset"].update(type=CrowdHumanBoxes, root="data/crowdhuman", filter_cfg=None)
 train_dataloader["dataset"]["pipeline"][2].update(scale=(1400, 800))
 test_dataloader.update(batch_size=1, num_workers=4)
 test_dataloader["dataset"].update(type=CrowdHumanBoxes, root="data/crowdhuman")

@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from clasp_bench.engine.export import hf_format, mmpretrain_format, onnx_format, timm_format
 from clasp_bench.engine.export.card import write_card
 from clasp_bench.engine.export.exported import Exported, parse_prompt
-from clasp_bench.errors import BenchError, ContractError
-from clasp_bench.files import UNFINISHED
+from clasp_bench.errors import ContractError
+from clasp_bench.files import UNFINISHED, unwritable
 
 FORMATS: Mapping[str, Callable[[Exported, Path], str]] = {
     "mmpretrain": mmpretrain_format.write,
@@ -55,8 +55,7 @@ def export(checkpoint: str | Path, format: str, prompt: str | None = None, out: 
             f"format {format}: needs the package {error.name}; run pip install 'clasp-bench[export]'"
         ) from error
     except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise BenchError(f"{folder}: could not be written ({reason}); free space or choose another folder") from error
+        raise unwritable(folder, error) from error
     return folder
 
 

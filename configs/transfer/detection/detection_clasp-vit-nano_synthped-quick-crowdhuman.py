@@ -8,9 +8,8 @@ with read_base():
 from clasp_bench.data.openmmlab.crowdhuman import CrowdHumanBoxes
 
 # root is where `make bench` renders to; --data replaces it
-train_dataloader["dataset"].update(
-    type=CrowdHumanBoxes, root="work/synthped-quick/universe", filter_cfg=None
-)  # mmdet's has no such filter
+# mmdet's data set has no filter
+train_dataloader["dataset"].update(type=CrowdHumanBoxes, root="work/synthped-quick/universe", filter_cfg=None)
 test_dataloader["dataset"].update(type=CrowdHumanBoxes, root="work/synthped-quick/universe")
 
 train_cfg.update(max_iters=60)
