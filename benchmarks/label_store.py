@@ -34,7 +34,7 @@ def write(folder: Path, rows: int) -> None:
         "settings": {}, "grid": list(GRID), "parts": list(words.parts), "attribute_groups": words.attribute_groups,
     }  # fmt: skip
     names = [f"{number // 10_000:04d}/{number:08d}.jpg" for number in range(rows)]
-    writer = StoreWriter(folder, FolderSource(folder, names), meta)
+    writer = StoreWriter(folder, FolderSource(folder, names), meta).begin()
     rng, classes = np.random.default_rng(0), sum(map(len, words.attributes.values()))
     with meter("write", rows, unit="rows") as progress:
         for shard in writer.pending():

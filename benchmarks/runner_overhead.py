@@ -63,7 +63,7 @@ def write_labels(photos: Path, out: Path, parts: int = 7, groups: int = 8) -> Pa
         soft.max(-1),
         np.ones(len(source), bool),
     )
-    writer = StoreWriter(out, source, meta)
+    writer = StoreWriter(out, source, meta).begin()
     for shard in writer.pending():
         chosen = writer.rows(shard)
         part = {name: values[chosen.start : chosen.stop] for name, values in vars(rows).items()}

@@ -76,12 +76,13 @@ def label(
     line in quarantine.txt. Under torchrun, or wherever RANK and WORLD_SIZE are set, processes divide the shards among them.
     """
     from clasp_bench.cli.grids import rows_and_columns
-    from clasp_bench.data.images import list_images
+    from clasp_bench.data.sources import FolderSource
     from clasp_bench.teacher import load_vocabulary
     from clasp_bench.teacher.balance import balanced
     from clasp_bench.teacher.clip import chosen_device, default_surgery, load_teacher, native_precision
     from clasp_bench.teacher.labeller import Labeller, Settings
     from clasp_bench.teacher.labelling import label_folder, own_device, rank_and_ranks
+    from clasp_bench.teacher.store import StoreWriter
 
     device = chosen_device(device)
     words, loaded = load_vocabulary(vocabulary), load_teacher(teacher, own_device(device), download)
@@ -97,9 +98,14 @@ def label(
     )
     labeller = Labeller(loaded, words, settings)
     if dry_run:
+        if balance != "auto" or (out / "balance.json").exists():
+            labeller = balanced(labeller, balance, images, out)
         height, width = labeller.image_size
+        writer = StoreWriter(out, FolderSource(images), labeller.meta)
+        left = sum(len(writer.rows(shard)) for shard in writer.pending())
+        count = f"{left:,}" if left == len(writer.names) else f"the {left:,} that are left of {len(writer.names):,}"
         typer.echo(
-            f"would label {len(list_images(images)):,} images below {images} at {height}x{width} into {out} with "
+            f"would label {count} images below {images} at {height}x{width} into {out} with "
             f"{loaded.name} ({loaded.fingerprint[:8]}), surgery {settings.surgery}, {settings.precision}: "
             f"{len(words.parts)} parts, {len(words.attributes)} attribute groups; it computes with {loaded.told}"
         )

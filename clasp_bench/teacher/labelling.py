@@ -44,7 +44,7 @@ def label_folder(
         LabelMismatch: `out` was made for other images.
         BenchError: `out` was made with another teacher, vocabulary or settings.
     """
-    writer = StoreWriter(out, FolderSource(root), labeller.meta)
+    writer = StoreWriter(out, FolderSource(root), labeller.meta).begin()
     own = range(rank, writer.shards, ranks)
     pending = [shard for shard in own if not writer.finished(shard)]
     total, left = (sum(len(writer.rows(shard)) for shard in shards) for shards in (own, pending))

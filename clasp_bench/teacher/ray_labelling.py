@@ -52,7 +52,7 @@ class ShardLabeller:
                 f"{job.teacher}: the weights on {os.uname().nodename} are not those of the driver; put the same file there"
             )
         self.job, self.labeller = job, Labeller(teacher, job.vocabulary, job.settings)
-        self.writer = StoreWriter(job.out, FolderSource(job.images), self.labeller.meta)
+        self.writer = StoreWriter(job.out, FolderSource(job.images), self.labeller.meta).begin()
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         shards = [int(shard) for shard in batch["shard"] if not self.writer.finished(int(shard))]
@@ -78,7 +78,7 @@ def label_over_ray(job: Job, meta: dict, address: str) -> LabelStore:
     """
     ray = connect(address)
     ray.data.DataContext.get_current().enable_progress_bars = False
-    writer = StoreWriter(job.out, FolderSource(job.images), meta)
+    writer = StoreWriter(job.out, FolderSource(job.images), meta).begin()
     pending = writer.pending()
     gpus = 1 if job.device.startswith("cuda") else 0
     actors = max(1, min(len(pending), int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1))))

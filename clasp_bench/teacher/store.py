@@ -27,7 +27,7 @@ import pyarrow as pa
 
 from clasp_bench.data.sources import PhotoSource
 from clasp_bench.errors import BenchError, LabelMismatch
-from clasp_bench.files import atomic_path, digest, digest_file, write_text
+from clasp_bench.files import atomic_path, digest, digest_file, sweep, write_text
 
 FORMAT = 3
 ROWS_PER_SHARD = (
@@ -102,7 +102,7 @@ class StoreWriter:
     """Writes a store shard by shard, in any order; a second writer on the same folder finds what is finished."""
 
     def __init__(self, path: str | Path, photos: PhotoSource, meta: dict):
-        """Start a store, or go on with the one at `path`.
+        """Look at what is at `path`: nothing yet, or a store of these photos that can be gone on with. Nothing is written.
 
         Args:
             photos: what is labelled, one a row.
@@ -131,9 +131,13 @@ class StoreWriter:
             _check_images(self.path, begun, photos)
             self._check_same(begun)
             self.shard_rows = begun["shard_rows"]
-        else:
+
+    def begin(self) -> "StoreWriter":
+        """Write down who labels what, unless that stands there already."""
+        if not (self.path / "store.json").exists():
             _write_arrow(self.path / "names.arrow", pa.record_batch({"name": pa.array(self.names, pa.large_string())}))
             write_text(self.path / "store.json", json.dumps(self.meta, indent=1))
+        return self
 
     def _check_same(self, begun: dict) -> None:
         for key in RECORDED:
@@ -186,7 +190,8 @@ class StoreWriter:
         write_text(record, json.dumps(said))
 
     def finish(self) -> "LabelStore":
-        """Write the quarantine list and the manifest, and open the store."""
+        """Write the quarantine list and the manifest, remove what killed runs left, and open the store."""
+        sweep(self.path / "shards")
         records = [_read_json(_shard_files(self.path, shard)[1]) for shard in range(self.shards)]
         quarantined = {name: why for record in records for name, why in record["quarantined"].items()}
         write_text(self.path / "quarantine.txt", "".join(f"{name}\t{why}\n" for name, why in quarantined.items()))

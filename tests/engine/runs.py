@@ -119,7 +119,7 @@ def made_up_labels(photos: Path, out: Path) -> Path:
         attribute_confidence=np.stack([soft[:, :2].max(1), soft[:, 2:].max(1)], 1).astype(np.float32),
         valid=np.ones(len(names), bool),
     )
-    writer = StoreWriter(out, FolderSource(photos), meta)
+    writer = StoreWriter(out, FolderSource(photos), meta).begin()
     writer.write(0, rows, {})
     writer.finish()
     return out

@@ -56,7 +56,7 @@ def store(tmp_path, photos, words):
     confidence = np.stack([attributes[:, :2].max(axis=1), attributes[:, 2:].max(axis=1)], axis=1)
     valid = np.arange(IMAGES) != 3
     rows = LabelRows(parts, np.full((IMAGES, 4, 2), 0.5, np.float32), attributes, confidence, valid)
-    writer = StoreWriter(tmp_path / "labels", FolderSource(photos), meta)
+    writer = StoreWriter(tmp_path / "labels", FolderSource(photos), meta).begin()
     writer.write(0, rows, {names[3]: "cannot be decoded & so on"})
     return writer.finish()
 

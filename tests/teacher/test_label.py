@@ -121,6 +121,24 @@ def test_dry_run_says_what_would_happen_and_writes_nothing(photos, tmp_path):
     assert not (tmp_path / "labels").exists()
 
 
+def test_dry_run_looks_at_the_store_that_it_would_go_on_with(photos, tmp_path):
+    run(photos, "--out", tmp_path / "labels")
+    assert "would label the 0 that are left of 7 images" in run(photos, "--out", tmp_path / "labels", "--dry-run")
+    with pytest.raises(BenchError, match="was begun with another settings"):
+        run(photos, "--out", tmp_path / "labels", "--person-prior", "--dry-run")
+    (tmp_path / "labels/shards/00000.json").unlink()
+    assert "would label 7 images" in run(photos, "--out", tmp_path / "labels", "--dry-run")
+
+
+def test_what_a_killed_run_left_among_the_shards_is_removed(photos, tmp_path):
+    run(photos, "--out", tmp_path / "labels")
+    shards = tmp_path / "labels" / "shards"
+    (shards / "00000.json").unlink()
+    (shards / ".00000.arrow.0123abcd.part").write_bytes(b"half")
+    run(photos, "--out", tmp_path / "labels")
+    assert sorted(file.name for file in shards.iterdir()) == ["00000.arrow", "00000.json"]
+
+
 def test_evaluating_without_truth_is_told(photos, tmp_path):
     with pytest.raises(BenchError, match=r"no universe there or above"):
         run(photos, "--out", tmp_path / "labels", "--evaluate")

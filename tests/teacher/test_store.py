@@ -37,7 +37,7 @@ def labels(rows, seed=0):
 
 
 def fill(path, shards=None, photos=PHOTOS):
-    writer = StoreWriter(path, photos, META)
+    writer = StoreWriter(path, photos, META).begin()
     for shard in writer.pending() if shards is None else shards:
         writer.write(shard, labels(writer.rows(shard)), {})
     return writer
@@ -131,7 +131,7 @@ def test_a_killed_run_goes_on_from_whole_shards_and_ends_in_the_same_bytes(tmp_p
     with pytest.raises(BenchError, match="is not finished"):
         LabelStore.open(tmp_path / "killed")
     (tmp_path / "killed" / "shards" / "00002.json").unlink()  # killed between a shard and its record
-    writer = StoreWriter(tmp_path / "killed", PHOTOS, META)
+    writer = StoreWriter(tmp_path / "killed", PHOTOS, META).begin()
     assert writer.pending() == [1, 2]
     kept = (tmp_path / "killed" / "shards" / "00000.arrow").stat().st_mtime_ns
     fill(tmp_path / "killed").finish()
