@@ -34,6 +34,12 @@ def test_commands_of_a_page_exist_with_their_options(page):
         known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
         given = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
         assert given <= known | {"--help"}, f"{page.name}: {line}: no such option {sorted(given - known)}"
+        if "--help" not in given:
+            needed = [
+                parameter for parameter in command.params if parameter.required and parameter.opts[0].startswith("--")
+            ]
+            missing = [parameter.opts[0] for parameter in needed if not given & set(parameter.opts)]
+            assert not missing, f"{page.name}: {line}: needs {missing}"
 
 
 def test_the_documentation_builds_without_a_broken_link(tmp_path):

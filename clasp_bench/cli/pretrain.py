@@ -9,12 +9,15 @@ def pretrain(
     work_dir: Annotated[Path, typer.Option(help="Folder for checkpoints, logs and backbone.safetensors.")],
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of photos, at any depth; default: the config's.", show_default=False),
+        typer.Option(
+            help="Photos: a folder, searched at any depth, a list of files, an LMDB or tar shards; default: the config's.",
+            show_default=False,
+        ),
     ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="Label store of `clasp-bench label` for these photos, for methods that learn from labels; default: the config's.",
+            help="Label store of `clasp-bench label` for these photos, for methods that learn from labels; default: the config's, without --data.",
             show_default=False,
         ),
     ] = None,

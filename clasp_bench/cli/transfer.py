@@ -76,12 +76,12 @@ def transfer(
     Example: `clasp-bench transfer reid --weights work/synthped-quick/pretrain/CLASP/backbone.safetensors`
 
     Tasks: `reid` (Market-1501's layout; mAP and CMC), `pose` (COCO's; AP of joints), `parsing` (LIP's; mIoU), `attribute` (PA-100K's; mA and F1)
-    and `detection` (COCO's or CrowdHuman's, as the config says; AP of boxes). Data in the official layout are read as they are; for a SynthPed
-    universe give its root. The test split is scored once, at the end. The work folder then holds the model, model.safetensors, and
-    `clasp-bench predict` draws what it sees.
+    and `detection` (COCO's, CrowdHuman's or CityPersons', as the config says; AP of boxes, MR^-2). Data in the official layout are read as they
+    are; for a SynthPed universe give its root. The test split is scored once, at the end. The work folder then holds the model,
+    model.safetensors, and `clasp-bench predict` draws what it sees.
 
     What trains: all, or with `-o model.backbone.trained=nothing` the head alone, with `=prompts` prompts and head, with `=2` the last two blocks of
-    a ViT (stages of a Swin) and the head; with --frozen nothing. Few labels: `-o train_dataloader.dataset.subset.share=0.1`, or `.shots=5`,
+    a ViT (stages of a Swin), prompts and head; with --frozen nothing. Few labels: `-o train_dataloader.dataset.subset.share=0.1`, or `.shots=5`,
     and `.seed=1`.
     """
     from mmengine.dist import is_main_process

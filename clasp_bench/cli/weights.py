@@ -22,7 +22,12 @@ def weights(
         ),
     ] = None,
     heads: Annotated[
-        int | None, typer.Option(min=1, help="Attention heads of a ViT; default: 64 wide each.", show_default=False)
+        int | None,
+        typer.Option(
+            min=1,
+            help="Attention heads of a ViT; default: those of the architecture, else 64 wide each.",
+            show_default=False,
+        ),
     ] = None,
     quick_gelu: Annotated[
         bool | None, typer.Option(help="Whether a CLIP tower computes QuickGELU.", show_default=False)

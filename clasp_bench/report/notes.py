@@ -167,7 +167,7 @@ def _cautions(table: WorldTable) -> list[str]:
     cautions = [f"{dirty} of {len(records)} runs were made from code with uncommitted changes."] if dirty else []
     commits = {run.code.commit for run in records}
     if len(commits) > 1:
-        cautions.append(f"The runs come from {len(commits)} versions of the code; each run below names its own.")
+        cautions.append(f"The runs come from {len(commits)} versions of the code; each record names its own.")
     digests: dict[tuple[str, str], set[str]] = {}
     for data in (run.dataset for run in records if run.dataset.rendering):
         digests.setdefault((data.name, data.version), set()).add(data.digest)

@@ -14,7 +14,7 @@ from clasp_bench.report.content import Report
 from clasp_bench.report.notes import common_n, comparison_notes, notes
 from clasp_bench.report.tables import BEST, SECOND, Cell, Column, WorldTable, long_table
 
-MISSING, FAILED = "–", "failed"
+MISSING, FAILED, RECONSTRUCTION = "–", "failed", " (reconstruction)"
 
 
 def number(value: float, column: Column, beside: float | None = None) -> str:
@@ -162,10 +162,13 @@ def comparison(table: WorldTable, compared: Comparison) -> Table:
 
 
 def _full_name(table: WorldTable, method: str) -> str:
-    """The method's name as its weights give it, e.g. ``"CLASP (reconstruction)"``; the row's own where it was given one."""
+    """The method's name as its weights give it, e.g. ``"CLASP (reconstruction)"``; a row with a name of its own keeps that and the bracket."""
     headers = (run.weights.header for run in table.runs(method, table.headline) if run.weights)
-    named = (header["method_name"] for header in headers if "method_name" in header and header.get("method") == method)
-    return str(next(named, method))
+    header = next((header for header in headers if "method_name" in header), {})
+    name = str(header.get("method_name", method))
+    if header.get("method") == method:
+        return name
+    return method + (RECONSTRUCTION if name.endswith(RECONSTRUCTION) else "")
 
 
 def _full_table(table: WorldTable) -> str:

@@ -16,7 +16,7 @@ optim_wrapper["paramwise_cfg"]["custom_keys"].update(neck=dict(lr_mult=1.0), hea
 
 train_dataloader.update(num_workers=8, persistent_workers=True)
 train_dataloader["dataset"].update(root="data/coco")
-train_dataloader["dataset"]["pipeline"][3].update(scale_factor=(0.5, 1.5))
+train_dataloader["dataset"]["pipeline"][3].update(scale_factor=(0.5, 1.5), rotate_factor=80.0)
 train_dataloader["dataset"]["pipeline"].insert(3, dict(type=RandomHalfBody))
 test_dataloader.update(num_workers=8)
 test_dataloader["dataset"].update(root="data/coco", detections="COCO_val2017_detections_AP_H_56_person.json")

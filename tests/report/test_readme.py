@@ -33,6 +33,23 @@ def test_plots_have_markers_of_their_own_and_either_may_stand_alone():
     assert fill(README + readme, assemble(RECORDS), PLOTS).endswith(made)
 
 
+def test_a_row_with_a_name_of_its_own_still_says_that_its_method_is_a_reconstruction():
+    def named(row, method, name):
+        record = a_record(row, mAP=30)
+        header = record.weights.header | {"method": method, "method_name": name}
+        return record.model_copy(update={"weights": record.weights.model_copy(update={"header": header})})
+
+    records = [
+        named("xCLIP", "XCLIP", "xCLIP (reconstruction)"),
+        named("CLASP-no-parts", "CLASP", "CLASP without parts (reconstruction)"),
+        named("MoCoV3", "MoCoV3", "MoCo v3"),
+        named("short", "MoCoV3", "MoCo v3"),
+    ]
+    (table,) = assemble(records).tables
+    names = {line.split("|")[1].strip() for line in summary(table).splitlines()[2:]}
+    assert names == {"xCLIP (reconstruction)", "CLASP-no-parts (reconstruction)", "MoCo v3", "short"}
+
+
 def test_pretraining_of_unknown_cost_is_not_called_none():
     tower = a_record("tower", mAP=30, cost=RECORDS[0].cost.model_copy(update={"pretrain_wall_seconds": None}))
     (table,) = assemble([*RECORDS, tower]).tables

@@ -14,7 +14,7 @@ class DINO(SelfDistilled):
     """Self-distillation with no labels.
 
     Source: Caron et al., "Emerging Properties in Self-Supervised Vision Transformers", ICCV 2021, eq. 1-2 and section 3.1.
-    Left out: the schedules of teacher temperature and weight decay, and the freezing of the prototypes in the first epoch.
+    Left out: the schedule of weight decay, and the freezing of the prototypes in the first epoch.
     Changed: person crops keep their aspect ratio (H : W = 2 : 1); prototypes have unit length, as in DINO's `norm_last_layer`.
 
     Args:

@@ -17,7 +17,6 @@ model["head"].update(in_channels=768, deconv_out_channels=(256, 256))
 model["head"]["decoder"].update(input_size=(192, 256), heatmap_size=(48, 64), sigma=2.0, blur_kernel_size=11)
 
 train_dataloader.update(batch_size=64)
-train_dataloader["dataset"]["pipeline"][4].update(rotate_factor=80.0)
 train_dataloader["dataset"]["pipeline"][5].update(input_size=(192, 256))
 train_dataloader["dataset"]["pipeline"][6]["encoder"].update(
     input_size=(192, 256), heatmap_size=(48, 64), sigma=2.0, blur_kernel_size=11
