@@ -52,6 +52,8 @@ class CollapseHook(Hook):
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         features = _features(model, data_batch)
+        if mean_over_processes(features.isfinite().all().float()).item() < 1:
+            raise Diverged(f"step {runner.iter + 1}: features are not finite; {last_good(runner.work_dir)}")
         spread, rank = (mean_over_processes(figure(features)).item() for figure in (feature_std, rankme))
         runner.visualizer.add_scalars({"health/feature_std": spread, "health/rankme": rank}, step=runner.iter + 1)
         if spread < self.least_std or rank < self.least_rank:

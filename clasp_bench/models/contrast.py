@@ -1,5 +1,7 @@
 """Contrastive losses over the global batch, and the batch normalisation that goes with them."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -26,8 +28,9 @@ def own_index(rows: int, device: torch.device) -> Tensor:
 
 
 def learnt_temperature(log_temperature: Tensor) -> Tensor:
-    """The temperature whose logarithm is learnt, but no colder than 0.01."""
-    return log_temperature.exp().clamp(min=COLDEST)
+    """The temperature whose logarithm is learnt, but no colder than 0.01: there the logarithm itself is held, so that it can rise again."""
+    log_temperature.data.clamp_(min=math.log(COLDEST))
+    return log_temperature.exp()
 
 
 def similarities(queries: Tensor, keys: Tensor, temperature: float | Tensor) -> Tensor:

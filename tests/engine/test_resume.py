@@ -59,6 +59,10 @@ def flatten_features(runner):
     runner.model.backbone.ln1.bias.data.fill_(1.0)
 
 
+def forget_features(runner):
+    runner.model.backbone.cls_token.data.fill_(float("nan"))
+
+
 def fill_disk(runner):
     def no_space(*_):
         raise OSError(28, "No space left on device")
@@ -152,6 +156,12 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path, photos):
 def test_collapsed_features_are_named(tmp_path, photos):
     with pytest.raises(Diverged, match=r"step 4: features have collapsed \(standard deviation 0\.0.*RankMe 1\.0"):
         run(tmp_path / "run", photos, hooks=at(4, flatten_features))
+    assert steps_kept(tmp_path / "run") == [2]
+
+
+def test_features_that_are_not_finite_are_named(tmp_path, photos):
+    with pytest.raises(Diverged, match=r"step 4: features are not finite; the last good checkpoint is .*iter_2\.pth"):
+        run(tmp_path / "run", photos, hooks=at(4, forget_features))
     assert steps_kept(tmp_path / "run") == [2]
 
 

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import PARAM_SCHEDULERS
 
 from clasp_bench.data.images import list_images
 from clasp_bench.data.posed import PosedPhotos
+from clasp_bench.engine import catalogue
+from clasp_bench.engine.config import load_config
+from clasp_bench.engine.sharding import shard
 from clasp_bench.errors import ConfigError, DataError, LabelMismatch
 from clasp_bench.models.clustering import body_parts, k_means
 from clasp_bench.models.contrast import info_nce
@@ -99,6 +103,46 @@ def test_solider_is_dino_alone_in_the_first_part_of_a_run():
             torch.manual_seed(5)
             costs.append(method.loss(crops)["loss_part"].item())
     assert costs[:2] == [0, 0] and costs[2] > 0
+
+
+def test_soliders_teacher_and_learning_rate_begin_anew_in_the_second_part():
+    """At the first step of either part the teacher takes `1 - ema_momentum` of the student, at its last next to nothing."""
+    method = build(quick_config("solider"))
+    method.teacher.first_share = 0.5
+    student = torch.ones(())
+    taken = []
+    for done in (1, 9, 10, 19):
+        teacher = torch.zeros(())
+        method.teacher.avg_func(teacher, student, torch.tensor(done))
+        taken.append(teacher.item())
+    assert taken[2] == pytest.approx(0.01) and 0.009 < taken[0] < 0.01
+    assert taken[1] == taken[3] == pytest.approx(0.01 * (1 + np.cos(0.9 * np.pi)) / 2)
+
+    config = load_config(quick_config("solider"))
+    optimizer = torch.optim.AdamW(method.parameters(), lr=config.optim_wrapper.optimizer.lr)
+    schedulers = [
+        PARAM_SCHEDULERS.build(each, default_args=dict(optimizer=optimizer)) for each in config.param_scheduler
+    ]
+    rates = []
+    for _ in range(config.train_cfg.max_iters):
+        rates.append(optimizer.param_groups[0]["lr"] / 5e-4)
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+    parts = round(config.model.dino_share * config.train_cfg.max_iters)
+    assert rates[15] == pytest.approx(1) and rates[parts - 1] < 0.01
+    assert rates[parts] == pytest.approx(0.1) and rates[-1] < 0.01
+
+
+def test_solider_refuses_what_would_compute_its_norms_without_the_controller():
+    config = load_config(quick_config("solider"))
+    with pytest.raises(ConfigError, match=r"with_cp: SOLIDER's norms are controlled in the forward pass alone"):
+        config.model.backbone["with_cp"] = True
+        catalogue.build(config)
+    with pytest.raises(ConfigError, match=r"model.dino_share: 1 is no share"):
+        catalogue.build(load_config(quick_config("solider"), ["model.dino_share=1"]))
+    with pytest.raises(ConfigError, match="fsdp=True: SOLIDER's controller sets the backbone's norms"):
+        shard(build(quick_config("solider")))
 
 
 def test_solider_asks_for_the_parts_of_the_picture_with_one_hidden_and_of_the_whole_one(monkeypatch):

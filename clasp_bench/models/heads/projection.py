@@ -1,5 +1,7 @@
 """The projection head, the centring and the cross-view loss of DINO (Caron et al., ICCV 2021), shared by self-distillation methods."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,7 +25,9 @@ class ProjectionHead(nn.Module):
         self.mlp = nn.Sequential(
             nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, bottleneck)
         )
-        self.prototypes = nn.Parameter(torch.randn(prototypes, bottleneck))
+        self.prototypes = nn.Parameter(torch.empty(prototypes, bottleneck))
+        # as long as the rows of a linear layer, as in DINO's head: an optimiser turns longer ones more slowly
+        nn.init.kaiming_uniform_(self.prototypes, a=math.sqrt(5))
         for layer in self.mlp:
             if isinstance(layer, nn.Linear):
                 nn.init.trunc_normal_(layer.weight, std=0.02)

@@ -1,11 +1,12 @@
 """HAP: MAE whose masks prefer body parts, seen twice, and the two views' class tokens aligned."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clasp_bench.data.multicrop import MultiCrop
 from clasp_bench.distributed import uniform
 from clasp_bench.models.contrast import info_nce
+from clasp_bench.models.initialisation import xavier
 from clasp_bench.models.masking import BLOCKS, block_priority, encode_visible
 from clasp_bench.models.methods.base import SelfSupervised
 from clasp_bench.models.methods.mae import pixel_reconstruction
@@ -21,8 +22,8 @@ class HAP(SelfSupervised):
     """Structure-aware masked image modelling for human-centric perception.
 
     Source: Yuan et al., "HAP: Structure-Aware Masked Image Modeling for Human-Centric Perception", NeurIPS 2023.
-    Left out: the start from MAE's ImageNet weights. Changed: a part is the box around its visible joints, at least one patch; the blocks
-    that fill the mask up are drawn for the batch at once.
+    Left out: the start from MAE's ImageNet weights. Changed: positions are learnt; a part is the box around its visible joints, at least one
+    patch; the blocks that fill the mask up are drawn for the batch at once.
 
     Args:
         backbone: Config of a dense `CLASPViT`.
@@ -51,6 +52,13 @@ class HAP(SelfSupervised):
         self.decoder, self.head = pixel_reconstruction(self.backbone, decoder)
         self.mask_share, self.part_share = mask_share, part_share
         self.alignment, self.temperature = alignment, temperature
+
+    def init_weights(self) -> None:
+        """As MAE's, where the backbone does not come from a file."""
+        super().init_weights()
+        if self.backbone.weights is None:
+            xavier(self.backbone)
+            nn.init.normal_(self.backbone.cls_token, std=0.02)
 
     def loss(self, crops: MultiCrop, keypoints: Tensor, **labels: Tensor) -> dict[str, Tensor]:
         """Mean squared error of the hidden patches of two masks of each crop, and the alignment of their class tokens, each to the other as it is.

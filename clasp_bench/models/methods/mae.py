@@ -12,6 +12,8 @@ from clasp_bench.data.multicrop import MultiCrop
 from clasp_bench.distributed import global_size, own_rows
 from clasp_bench.models.backbones import CLASPViT
 from clasp_bench.models.backbones.positions import sincos_positions
+from clasp_bench.models.drop_path import drop_for_the_global_batch
+from clasp_bench.models.initialisation import xavier
 from clasp_bench.models.methods.base import SelfSupervised
 from clasp_bench.registry import MODELS
 
@@ -22,11 +24,15 @@ class PersonMAEViT(MAEViT):
 
     arch_zoo = CLASPViT.arch_zoo
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        drop_for_the_global_batch(self)
+
     def init_weights(self) -> None:
-        """Sine-cosine position embedding over rows and columns; the rest as in mmpretrain."""
+        """MAE's, with a sine-cosine position embedding over rows and columns."""
         VisionTransformer.init_weights(self)
         self.pos_embed.data.copy_(sincos_positions(self.patch_resolution, self.embed_dims))
-        nn.init.xavier_uniform_(self.patch_embed.projection.weight.data.flatten(1))
+        xavier(self)
         nn.init.normal_(self.cls_token, std=0.02)
 
     def random_masking(self, x: Tensor, mask_ratio: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -57,7 +63,8 @@ class PersonMAEDecoder(MAEPretrainDecoder):
         self.grid = tuple(grid)
 
     def init_weights(self) -> None:
-        """Sine-cosine position embedding over rows and columns; the rest as in mmpretrain."""
+        """MAE's, with a sine-cosine position embedding over rows and columns."""
+        xavier(self)
         nn.init.normal_(self.mask_token, std=0.02)
         self.decoder_pos_embed.data.copy_(sincos_positions(self.grid, self.decoder_pos_embed.shape[-1]))
 

@@ -3,10 +3,11 @@
 from mmpretrain.models.heads import MoCoV3Head
 from mmpretrain.models.losses import CrossEntropyLoss
 from mmpretrain.models.necks import NonLinearNeck
-from torch import Tensor
+from torch import Tensor, nn
 
 from clasp_bench.data.multicrop import MultiCrop
 from clasp_bench.models.contrast import NORMALISED_NECK
+from clasp_bench.models.initialisation import xavier
 from clasp_bench.models.methods.taught import Predictive
 from clasp_bench.registry import MODELS
 
@@ -47,6 +48,14 @@ class MoCoV3(Predictive):
         if freeze_patches:
             self.backbone.patch_embed.requires_grad_(False)
         self.add_teacher(ema_momentum)
+
+    def init_weights(self) -> None:
+        """MoCo v3's, where the backbone does not come from a file."""
+        super().init_weights()
+        if self.backbone.weights is None:
+            xavier(self.backbone, joint_attention=False)
+            nn.init.zeros_(self.backbone.patch_embed.projection.bias)
+            nn.init.normal_(self.backbone.cls_token, std=1e-6)
 
     def loss(self, crops: MultiCrop, **labels: Tensor) -> dict[str, Tensor]:
         """Contrastive loss of each view's prediction against the keys of the other; labels are not used."""

@@ -5,13 +5,17 @@ from copy import deepcopy
 from typing import ClassVar
 
 import torch
+from mmengine.logging import MessageHub
+from mmpretrain.models.utils import CosineEMA
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
 from clasp_bench.data.multicrop import MultiCrop
 from clasp_bench.distributed import uniform
+from clasp_bench.errors import ConfigError
 from clasp_bench.models import clustering
+from clasp_bench.models.drop_path import keep_all_paths
 from clasp_bench.models.methods.taught import SelfDistilled
 from clasp_bench.registry import MODELS
 
@@ -47,6 +51,24 @@ class SemanticController(nn.Module):
         return controlled
 
 
+class TwoPartEMA(CosineEMA):
+    """mmpretrain's EMA, whose weight of the new falls to 0 along a cosine in each of two parts of a run.
+
+    Args:
+        first_share: Share of the run that is the first part.
+    """
+
+    def __init__(self, model: nn.Module, momentum: float, first_share: float):
+        super().__init__(model, momentum)
+        self.first_share = first_share
+
+    def avg_func(self, averaged_param: Tensor, source_param: Tensor, steps: int) -> None:
+        """Move one parameter."""
+        done, first = int(steps) / MessageHub.get_current_instance().get_info("max_iters"), self.first_share
+        part = done / first if done < first else (done - first) / (1 - first)
+        averaged_param.lerp_(source_param, self.momentum * (1 + math.cos(math.pi * part)) / 2)
+
+
 @MODELS.register_module()
 class SOLIDER(SelfDistilled):
     """Semantic controllable self-supervised learning.
@@ -61,18 +83,22 @@ class SOLIDER(SelfDistilled):
     backbone under one `semantic_weight`; tables therefore have one weight for all tasks, where the paper picks one a task. Directions of tokens
     are clustered (there tokens), the part to hide is drawn for each view (there for the batch), the part loss is a mean over all photos
     (there over those with enough of a person), and the part classifier's logits have no bound (there they are cosines). The start from a
-    finished DINO is the first part of the run, so that the row costs as many steps as any other.
-    Left out: DINO's schedules (see `DINO`).
+    finished DINO is the first part of the run, so that the row costs as many steps as any other; the teacher's momentum begins anew after it, and
+    so does the learning rate by the config's schedule, at a tenth, as in their second run.
+    Left out: DINO's schedules (see `DINO`), the second part's warm-up.
 
     Args:
         backbone: Config of a dense `CLASPViT`.
-        ema_momentum: Weight of the old teacher at the first step; it rises to 1 along a cosine.
+        ema_momentum: Weight of the old teacher at the first step of either part of the run; it rises to 1 along a cosine.
         body_parts: Parts of a person, background not counted.
         least_person: Photos are taught no parts whose person has no more than this share of the tokens.
         semantic_weight: w of the backbone that is handed on.
         dino_share: Share of the run, from its beginning, in which all photos have weight 0 and parts are not taught.
         weights: Factor of each loss: instance, part.
         **kwargs: See `SelfDistilled`.
+
+    Raises:
+        ConfigError: a backbone that computes activations again in the backward pass, where its norms are no longer controlled; a share out of range.
     """
 
     display_name = "SOLIDER"
@@ -91,7 +117,15 @@ class SOLIDER(SelfDistilled):
         weights: dict[str, float] | None = None,
         **kwargs,
     ):
+        if not 0 <= dino_share < 1:
+            raise ConfigError(
+                f"model.dino_share: {dino_share} is no share of a run that leaves time for parts; give 0 to below 1"
+            )
         super().__init__(dict(backbone, out_type="raw"), *args, **kwargs)
+        if self.backbone.with_cp:
+            raise ConfigError(
+                "model.backbone.with_cp: SOLIDER's norms are controlled in the forward pass alone; leave with_cp out"
+            )
         dim = self.backbone.feature_dim
         self.controller = SemanticController(self.backbone)
         self.part_classifier = nn.Sequential(
@@ -100,7 +134,8 @@ class SOLIDER(SelfDistilled):
         self.body_parts, self.least_person, self.semantic_weight = body_parts, least_person, semantic_weight
         self.dino_share = dino_share
         self.weights = self.weighted(weights)
-        self.add_teacher(ema_momentum)
+        self.teacher = TwoPartEMA(self._student(), 1 - ema_momentum, dino_share)
+        keep_all_paths(self.teacher)
 
     def loss(self, crops: MultiCrop, **labels: Tensor) -> dict[str, Tensor]:
         """DINO's loss of all photos and the part loss of those whose semantic weight is 1; labels are not used."""

@@ -12,6 +12,7 @@ from clasp_bench.data.multicrop import MultiCropPreprocessor
 from clasp_bench.models import MAE
 from clasp_bench.models.methods.mae import PersonMAEViT
 
+optim_wrapper["optimizer"].update(betas=(0.9, 0.95))
 train_cfg.update(max_iters=150)
 param_scheduler[0].update(end=15)
 param_scheduler[1].update(begin=15, end=150)
