@@ -49,7 +49,8 @@ optim_wrapper = dict(
         bias_decay_mult=0.0,
         custom_keys={
             **{key: dict(decay_mult=0.0) for key in ("pos_embed", "cls_token", "prompts")},
-            # what begins at random: at the backbone's rate it would hold a short transfer back (docs/transfer.md)
+            # what begins at random: at the backbone's rate it would hold a short transfer back (docs/transfer.md); a key is the whole rule of its
+            # parameters, so that biases and norms of heads decay, as the experts' do, which no rule knows
             "neck": dict(lr_mult=5.0),
             "head": dict(lr_mult=5.0),
         },
