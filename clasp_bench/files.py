@@ -4,19 +4,26 @@ import hashlib
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from clasp_bench.errors import BenchError
+from clasp_bench.errors import BenchError, DataError
 
 UNFINISHED = ".part"
 
 
-def sweep(folder: str | Path) -> None:
-    """Remove what writers that were killed left unfinished in a folder that nobody else writes into now."""
+def sweep(folder: str | Path, idle: float = 0) -> None:
+    """Remove what writers that were killed left unfinished in a folder.
+
+    Args:
+        idle: Seconds for which nothing was written to it; 0 only where nobody else writes into the folder now.
+    """
     for left in Path(folder).glob(f".*{UNFINISHED}"):
-        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # its writer, which lives, has just finished it
+            if not idle or left.stat().st_mtime < time.time() - idle:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def unwritable(path: str | Path, error: Exception) -> BenchError:
@@ -33,7 +40,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         BenchError: the disk is full or the folder cannot be written; `path` is then as it was.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
+    # a name may have 255 bytes, and a character up to 4 of them
+    temporary = path.with_name(f".{path.name[:60]}.{secrets.token_hex(4)}{UNFINISHED}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -55,8 +63,8 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
 
 
 def write_text(path: str | Path, text: str) -> Path:
-    """Write `text` to `path` atomically as UTF-8 and return the path."""
-    return write_bytes(path, text.encode())
+    """Write `text` to `path` atomically as UTF-8, with escapes for bytes of file names that are not, and return the path."""
+    return write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def cache_folder(name: str) -> Path:
@@ -65,13 +73,20 @@ def cache_folder(name: str) -> Path:
 
 
 def digest(content: bytes | Iterable[str]) -> str:
-    """SHA-256 in hex of bytes, or of strings (each ended by a newline, so that no two lists collide by concatenation)."""
+    """SHA-256 in hex of bytes, or of strings (each ended by a newline, so that no two lists collide by concatenation).
+
+    Raises:
+        DataError: a string, thus a file's name, is not valid Unicode.
+    """
     sha = hashlib.sha256()
     if isinstance(content, bytes):
         sha.update(content)
     else:
         for line in content:
-            sha.update(line.encode() + b"\n")
+            try:
+                sha.update(line.encode() + b"\n")
+            except UnicodeEncodeError as error:
+                raise DataError(f"{line!r}: this file name is not valid UTF-8; rename the file") from error
     return sha.hexdigest()
 
 

@@ -7,12 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from PIL import Image
 
 from clasp_bench.cli import main
 
 ROOT = Path(__file__).parents[1]
 REAL_DATA = ROOT.parent / "shared" / "realdata"
+
+settings.register_profile("however busy the machine", deadline=None)
+settings.load_profile("however busy the machine")
 
 
 def run_cli(*arguments: str | Path, check: bool = True, **kwargs):

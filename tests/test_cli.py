@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 from clasp_bench.cli import COMMANDS, main
 from clasp_bench.doctor import examine
 from clasp_bench.errors import DataError, UnreadableImage
-from tests.conftest import run_cli
+from tests.conftest import ROOT, run_cli
 
 
 def python(code: str) -> subprocess.CompletedProcess:
@@ -49,17 +50,39 @@ def test_a_fault_is_one_sentence_and_verbose_adds_the_traceback(tmp_path):
     assert done.returncode != 0 and done.stderr.startswith("error:") and "Traceback" in done.stderr
 
 
+def test_a_file_that_the_system_refuses_is_one_sentence_too(tmp_path, command):
+    (tmp_path / "work").write_text("a file")
+    suite = ROOT / "configs/suites/synthped-quick.yaml"
+    said = command("suite", suite, "--work", tmp_path / "work", "--dry-run", code=2).stderr
+    assert re.fullmatch(rf"error: {tmp_path}/work/\S+: Not a directory; check path and permissions\n", said)
+
+
+@pytest.mark.parametrize(("verbose", "error"), [(["-v"], PermissionError(13, "denied", "w.pth")), ([], OSError("odd"))])
+def test_a_traceback_is_there_where_asked_for_or_no_file_can_be_named(monkeypatch, verbose, error):
+    monkeypatch.setattr("clasp_bench.cli.app", raising(error))
+    monkeypatch.setattr(sys, "argv", ["clasp-bench", *verbose])
+    with pytest.raises(OSError, match=str(error.strerror or error)):
+        main()
+
+
 def test_a_fault_is_said_by_the_process_that_meets_it_and_by_one_where_all_do(tmp_path, capfd, monkeypatch):
-    done = run_cli("report", tmp_path / "none", check=False, env=os.environ | {"RANK": "3"})
+    torchrun = {"RANK": "3", "LOCAL_RANK": "1", "WORLD_SIZE": "4"}
+    done = run_cli("report", tmp_path / "none", check=False, env=os.environ | torchrun)
     assert done.returncode == 2 and done.stderr.startswith("[process 3] error: ")
     shared = DataError("nothing there")
     shared.everywhere = True
     monkeypatch.setattr("clasp_bench.cli.app", raising(shared))
+    for name, value in torchrun.items():
+        monkeypatch.setenv(name, value)
     for rank, said in (("0", "error: nothing there\n"), ("1", "")):
         monkeypatch.setenv("RANK", rank)
         with pytest.raises(SystemExit):
             main()
         assert capfd.readouterr().err == said
+    monkeypatch.delenv("WORLD_SIZE")  # a RANK that is not torchrun's
+    with pytest.raises(SystemExit):
+        main()
+    assert capfd.readouterr().err == "error: nothing there\n"
 
 
 class Torn(Dataset):

@@ -55,22 +55,35 @@ def _sentence(error: BenchError) -> str:
     return text.rpartition(f"{type(error).__name__}: ")[2].strip() if text.startswith("Caught ") else text
 
 
+def _rank() -> str:
+    """This process's number where torchrun started it; RANK alone may be another program's."""
+    return os.environ["RANK"] if {"RANK", "LOCAL_RANK", "WORLD_SIZE"} <= os.environ.keys() else "0"
+
+
 def main() -> None:
-    """Run the command line: a `BenchError` becomes its sentence and exit code 2, a run that made room 75, an interruption 130."""
+    """Run the command line: a `BenchError`, or a file the system refuses, becomes a sentence and exit code 2.
+
+    A run that made room ends with 75, an interruption with 130.
+    """
     try:
         app()
-    except BenchError as error:
+    except (BenchError, OSError) as error:
         from rich.console import Console
 
-        rank = os.environ.get("RANK", "0")
-        if rank == "0" or not error.everywhere:
-            kind, style = ("", "yellow") if isinstance(error, Preempted) else ("error: ", "red")
+        fault = error
+        if isinstance(error, OSError):
+            if not error.filename:
+                raise
+            fault = BenchError(f"{error.filename}: {error.strerror}; check path and permissions")
+        rank = _rank()
+        if rank == "0" or not fault.everywhere:
+            kind, style = ("", "yellow") if isinstance(fault, Preempted) else ("error: ", "red")
             who = "" if rank == "0" else f"[process {rank}] "
             Console(stderr=True, soft_wrap=True).print(
-                f"{who}{kind}{_sentence(error)}", style=style, markup=False, highlight=False
+                f"{who}{kind}{_sentence(fault)}", style=style, markup=False, highlight=False
             )
         if {"-v", "--verbose"} & set(sys.argv[1:]):
             raise
-        sys.exit(error.exit_code)
+        sys.exit(fault.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -17,6 +17,7 @@ def doctor(
     Exits with 1 if anything that the quick benchmark needs is missing.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from clasp_bench.doctor import examine
@@ -27,7 +28,7 @@ def doctor(
     findings = examine(data or [])
     for finding in findings:
         mark = "[green]ok[/]" if finding.ok else "[red]no[/]" if finding.needed else "[yellow]-[/]"
-        table.add_row(mark, finding.what, finding.found, "" if finding.ok else finding.mend)
+        table.add_row(mark, *map(escape, (finding.what, finding.found, "" if finding.ok else finding.mend)))
     Console().print(table)
     if any(finding.needed and not finding.ok for finding in findings):
         raise typer.Exit(1)

@@ -98,7 +98,7 @@ def label(
     )
     labeller = Labeller(loaded, words, settings)
     if dry_run:
-        if balance != "auto" or (out / "balance.json").exists():
+        if balance != "auto" or (out / "store.json").exists():
             labeller = balanced(labeller, balance, images, out)
         height, width = labeller.image_size
         writer = StoreWriter(out, FolderSource(images), labeller.meta)

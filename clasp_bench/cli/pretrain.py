@@ -40,13 +40,11 @@ def pretrain(
     The result is WORK_DIR/backbone.safetensors, for `clasp-bench transfer`. A run that was interrupted goes on with --resume and ends in the
     very weights of an uninterrupted one.
     """
-    from rich import print as show
-
     from clasp_bench.engine import pretrain as engine
 
     prepared = engine.prepare(config, data, labels, seed, option or [])
     if dry_run:
         for line in engine.plan(prepared):
-            show(line)
+            typer.echo(line)
         return
-    show(f"weights: {engine.pretrain(prepared, work_dir, resume)}")
+    typer.echo(f"weights: {engine.pretrain(prepared, work_dir, resume)}")

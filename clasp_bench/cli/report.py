@@ -76,7 +76,7 @@ def report(
             for world, of_world in shown.items()
         }
         try:
-            written.append(write_text(fill, filled(fill.read_text(), content, paths)))
+            written.append(write_text(fill, filled(fill.read_bytes().decode(), content, paths)))
         except (OSError, UnicodeDecodeError, ConfigError) as error:
             raise ConfigError(f"{fill}: {error}") from error
     for table in content.tables:

@@ -8,6 +8,7 @@ therefore in pixels of the upright photo. OpenMMLab's loaders, through which ann
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -29,21 +30,38 @@ ABOUT = frozenset(bytes((0xFF, kind)) for kind in (*range(0xE0, 0xF0), 0xFE))  #
 def list_images(root: str | Path) -> list[str]:
     """Names of the images below `root`, relative, with forward slashes, sorted by code point: the order of every label store.
 
+    Links to folders are followed, but not back into a folder that they lie in.
+
     Raises:
-        DataError: `root` is not a folder, or no file in it ends in one of `SUFFIXES`.
+        DataError: `root` is not a folder, a folder cannot be read, or no file ends in one of `SUFFIXES`.
     """
     root = Path(root)
     if not root.is_dir():
         raise DataError(f"{root}: there is no such folder of photos; check the path")
-    names = sorted(
-        Path(folder, file).relative_to(root).as_posix()
-        for folder, _, files in os.walk(root, followlinks=True)
-        for file in files
-        if not file.startswith(".") and os.path.splitext(file)[1].lower() in SUFFIXES
-    )
+    names = sorted(_images_in(str(root)))
     if not names:
         raise DataError(f"{root}: holds no image ({', '.join(sorted(SUFFIXES))}); check the path")
     return names
+
+
+def _images_in(folder: str, prefix: str = "", above: tuple[str, ...] = ()) -> Iterator[str]:
+    """Names of the images in `folder` and below, behind `prefix`; none of a folder that is one of those `above`, reached by a link."""
+    real, folders = os.path.realpath(folder), []
+    if real in above:
+        return
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    folders.append(entry)
+                elif not entry.name.startswith(".") and os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+                    yield prefix + entry.name
+    except OSError as error:
+        raise DataError(
+            f"{error.filename}: cannot be read ({error.strerror}); make it readable or move it elsewhere"
+        ) from error
+    for inner in folders:
+        yield from _images_in(inner.path, f"{prefix}{inner.name}/", (*above, real))
 
 
 def decode_rgb(data: bytes, where: str) -> np.ndarray:

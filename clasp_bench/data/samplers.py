@@ -6,7 +6,7 @@ import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
-from clasp_bench.errors import DataError
+from clasp_bench.errors import ConfigError, DataError
 from clasp_bench.registry import DATA_SAMPLERS
 
 
@@ -24,9 +24,14 @@ class IdentitySampler(Sampler):
         people: P, people in a batch.
         photos: K, photos of each; the loader's batch size is ``people * photos``.
         seed: The same on all processes; drawn and shared where not given.
+    Raises:
+        ConfigError: a batch would be empty.
+        DataError: there are fewer people than a batch takes.
     """
 
     def __init__(self, dataset: Sized, people: int, photos: int, seed: int | None = None):
+        if not (isinstance(people, int) and isinstance(photos, int) and min(people, photos) >= 1):
+            raise ConfigError(f"IdentitySampler: people={people}, photos={photos}; give whole numbers from 1")
         self.people, self.photos = people, photos
         self.seed = sync_random_seed() if seed is None else seed
         self.rank, self.world_size = get_dist_info()

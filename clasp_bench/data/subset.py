@@ -41,9 +41,11 @@ def draw(subset: Mapping | None, units: np.ndarray, classes: Sequence[np.ndarray
 def _checked(
     share: float = 1.0, shots: int | None = None, seed: int = 0, **unknown
 ) -> tuple[float, int | None, np.random.Generator]:
-    if unknown or not 0 < share <= 1 or (shots is not None and shots < 1):
+    drawable = isinstance(share, int | float) and 0 < share <= 1 and isinstance(seed, int) and seed >= 0
+    if unknown or not drawable or not (shots is None or (isinstance(shots, int) and shots >= 1)):
+        asked = dict(share=share, shots=shots, seed=seed) | unknown
         raise ConfigError(
-            f"subset: share={share}, shots={shots}{''.join(f', {key}={value}' for key, value in unknown.items())}; "
-            "give a share in (0, 1], shots from 1 or None, a seed, and nothing else"
+            f"subset: {', '.join(f'{key}={value}' for key, value in asked.items())}; "
+            "give a share in (0, 1], shots from 1 or None, a seed from 0, and nothing else"
         )
     return share, shots, np.random.default_rng(seed)

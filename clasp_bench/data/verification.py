@@ -95,8 +95,8 @@ def check_files(layout: Layout, total: int, threads: int) -> list[Fault]:
         total: Pictures, for the progress bar.
         threads: That decode at once.
     Returns:
-        What is wrong, in the order of the annotation: files that are missing or cannot be decoded, sizes that
-        disagree, boxes and joints that lie outside, masks of another size or with unknown classes.
+        What is wrong, in the order of the annotation: names that are no text, files that are missing or cannot be
+        decoded, sizes that disagree, boxes and joints that lie outside, masks of another size or with unknown classes.
     """
     faults: list[Fault] = []
     pictures = _until_unreadable(layout)
@@ -116,7 +116,11 @@ def _until_unreadable(layout: Layout) -> Iterator[Annotated]:
 
 def _picture_faults(picture: Annotated) -> Iterator[Fault]:
     try:
+        picture.file.name.encode()
         size = read_rgb(picture.file).shape[:2]
+    except UnicodeEncodeError:
+        yield Fault(picture.file, "the name is not valid UTF-8, so that no digest is made; rename the file")
+        return
     except UnreadableImage as error:
         yield Fault(picture.file, str(error).removeprefix(f"{picture.file}: "))
         return

@@ -4,6 +4,7 @@ import re
 import signal
 import threading
 from pathlib import Path
+from zipfile import is_zipfile
 
 import torch
 from mmengine.dist import barrier, get_dist_info, is_main_process
@@ -12,7 +13,7 @@ from mmengine.model import is_model_wrapper
 from torch import distributed as dist
 
 from clasp_bench.engine.sharding import whole
-from clasp_bench.errors import ConfigError, Diverged, Preempted
+from clasp_bench.errors import ConfigError, ContractError, Diverged, Preempted
 from clasp_bench.files import write_text
 from clasp_bench.registry import HOOKS
 
@@ -21,6 +22,19 @@ def checkpoints(work_dir: str | Path) -> list[Path]:
     """The checkpoints in a work folder, oldest first. A file under its final name is whole: it was written beside, synced and renamed."""
     steps = {path: re.fullmatch(r"iter_(\d+)\.pth", path.name) for path in Path(work_dir).glob("iter_*.pth")}
     return sorted((path for path, step in steps.items() if step), key=lambda path: int(steps[path][1]))
+
+
+def newest_checkpoint(work_dir: str | Path) -> Path | None:
+    """The checkpoint that a run goes on from; None where there is none.
+
+    Raises:
+        ContractError: it is torn, by a disk or while it was copied.
+    """
+    kept = checkpoints(work_dir)
+    if kept and not is_zipfile(kept[-1]):
+        before = f"on from {kept[-2].name}" if kept[1:] else "from the beginning"
+        raise ContractError(f"{kept[-1]}: is torn; remove it, and --resume goes {before}")
+    return kept[-1] if kept else None
 
 
 @HOOKS.register_module()

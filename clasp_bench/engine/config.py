@@ -4,13 +4,17 @@ import difflib
 import inspect
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
-from mmengine.registry import RUNNERS, Registry
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import PARAM_SCHEDULERS, RUNNERS, Registry
 from mmengine.registry import root as mmengine_root
 from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 from clasp_bench import registry
 from clasp_bench.errors import ConfigError
@@ -21,6 +25,7 @@ FRAMEWORK_KEYS = frozenset({"type", "priority", "convert_to_iter_based", "_scope
 OWN_KEYS = frozenset({"seed", "wandb", "fsdp"})
 # Keys that MMEngine's Runner reads from the whole config and does not take as an argument.
 RUNNER_KEYS = frozenset({"compile", "activation_checkpointing", "find_unused_parameters"})
+LARGEST_SEED = 2**32 - 1  # of NumPy's generator
 
 
 def load_config(path: str | Path, options: Sequence[str] = ()) -> Config:
@@ -70,7 +75,10 @@ def _override(config: Config, option: str, path: str | Path) -> None:
                 f'option {option!r}: is no JSON ({error}); write for instance {key}={{"part": 1}}'
             ) from error
     else:
-        parsed = DictAction._parse_iterable(value)  # which takes every space out
+        try:
+            parsed = DictAction._parse_iterable(value)  # which takes every space out
+        except AssertionError as error:
+            raise ConfigError(f"option {option!r}: a bracket is not closed; write for instance {key}=[1,2]") from error
         config.merge_from_dict({key: value.strip("'\"") if isinstance(parsed, str) else parsed})
 
 
@@ -105,10 +113,58 @@ def check_builds(model: dict[str, Any], where: str) -> None:
     Raises:
         ConfigError: it refuses them; upstream's constructors do so by other exceptions too.
     """
-    try:
+    with building(where):
         registry.MODELS.build(model)
-    except (ValueError, AssertionError, TypeError, KeyError) as error:
-        raise ConfigError(f"{where} does not build, {error}") from error
+
+
+@contextmanager
+def building(where: str) -> Iterator[None]:
+    """Where settings are built: what a constructor says against them, by whatever exception, becomes a sentence.
+
+    Args:
+        where: Their file and key.
+    Raises:
+        ConfigError: they are refused.
+    """
+    try:
+        yield
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise ConfigError(f"{where} does not build, {str(error) or type(error).__name__}") from error
+
+
+def check_run(config: Config, source: str | Path, **loaded: Dataset) -> None:
+    """Build loaders, optimiser and schedules once, of a model of one layer, so that settings they refuse take no work folder.
+
+    Args:
+        source: The config's file, for the sentence.
+        loaded: The data set, open, of each loader by its key.
+    Raises:
+        ConfigError: they are refused, or there would be no step.
+        DataError: see `IdentitySampler`.
+    """
+    if not _is_whole(seed := config.get("seed", 0), 0) or seed > LARGEST_SEED:
+        raise ConfigError(f"{source}: seed={seed!r}; give a whole number from 0 to {LARGEST_SEED:,}")
+    for name, dataset in loaded.items():
+        with building(f"{source}: {name}"):
+            sampler = registry.DATA_SAMPLERS.build(config[name].sampler, default_args=dict(dataset=dataset, seed=0))
+            settings = {key: value for key, value in config[name].items() if not isinstance(value, dict)}
+            DataLoader(dataset, sampler=sampler, **settings)
+    if "train_cfg" not in config:  # frozen features
+        return
+    if not _is_whole(steps := config.train_cfg.get("max_iters"), 1):
+        raise ConfigError(f"{source}: train_cfg.max_iters={steps!r}; give a whole number from 1")
+    with building(f"{source}: optim_wrapper"):
+        by_parameter = ("constructor", "paramwise_cfg")  # which ask for the real model's
+        settings = {key: value for key, value in config.optim_wrapper.items() if key not in by_parameter}
+        optimizer = build_optim_wrapper(nn.Linear(1, 1), settings)
+    with building(f"{source}: param_scheduler"):
+        schedules = config.get("param_scheduler") or []
+        for schedule in [schedules] if isinstance(schedules, dict) else schedules:
+            PARAM_SCHEDULERS.build({"end": steps, **schedule}, default_args=dict(optimizer=optimizer, epoch_length=1))
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return type(value) is int and value >= least
 
 
 def _check_node(node: Any, source: str, where: str) -> None:

@@ -20,7 +20,7 @@ from clasp_bench.data.rendered import universe_of
 from clasp_bench.data.sources import open_photos
 from clasp_bench.distributed import global_size
 from clasp_bench.engine.claim import claim
-from clasp_bench.engine.config import check_builds, load_config
+from clasp_bench.engine.config import building, check_builds, check_run, load_config
 from clasp_bench.engine.contract import save_weights
 from clasp_bench.engine.estimate import outlook
 from clasp_bench.engine.hooks import cost_of
@@ -65,9 +65,9 @@ def prepare(
     Args:
         photos, labels: In place of the config's photos and label store.
     Raises:
-        ConfigError: an unknown key, a value that the method refuses, a method that needs labels without a store, or labels of another vocabulary
+        ConfigError: an unknown key, a value that is refused, a method that needs labels without a store, or labels of another vocabulary
             than its captions'.
-        DataError, LabelMismatch: see `Photos`.
+        DataError, LabelMismatch: see `Photos` and `universe_of`.
     """
     config = load_config(config_path, options)
     if seed is not None:
@@ -82,7 +82,9 @@ def prepare(
             f"{config_path}: {_name(config.model)} learns from labels; make them with "
             f"`clasp-bench label {data.root} --out LABELS` and give --labels LABELS"
         )
-    dataset = DATASETS.build(data)
+    with building(f"{config_path}: train_dataloader.dataset"):
+        dataset = DATASETS.build(data)
+    universe_of(data.root)  # a torn summary is told now, not when the weights are written
     if dataset.labels is not None:
         meta = dataset.labels.meta
         config.model.attribute_groups = [len(classes) for classes in meta["attribute_groups"].values()]
@@ -97,6 +99,7 @@ def prepare(
                 "set model.vocabulary to the one the labels were made with"
             )
     check_builds(config.model, f"{config_path}: model")
+    check_run(config, config_path, train_dataloader=dataset)
     try:
         json.dumps(_plain_backbone(config))
     except TypeError as error:

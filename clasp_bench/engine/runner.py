@@ -1,9 +1,11 @@
 """MMEngine's Runner as this project uses it: checked config, atomic checkpoints, exact resume, quiet console."""
 
+import errno
 import logging
 import multiprocessing
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import cached_property, partial
 from importlib.util import find_spec
@@ -24,16 +26,19 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from clasp_bench.engine import storage
-from clasp_bench.engine.checkpoints import checkpoints
+from clasp_bench.engine.checkpoints import newest_checkpoint
 from clasp_bench.engine.config import OWN_KEYS
 from clasp_bench.engine.health import FiniteLossHook
 from clasp_bench.engine.hooks import CostHook, ProgressHook, StepSeedHook
 from clasp_bench.engine.launch import join_processes
 from clasp_bench.engine.sharding import WholeCheckpoints, shard
 from clasp_bench.errors import ConfigError
+from clasp_bench.files import unwritable
 
 # Warnings of MMEngine that no user of this project can act on; the log file has them.
 MMENGINE_TO_ITSELF = ("deprecated", "has no metainfo", "its requires_grad=False")
+
+DISK_TAKES_NO_MORE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 _RUNNER_NUMBERS = count(1)  # in this process
 
@@ -48,6 +53,17 @@ def _end_workers() -> None:
     for worker in multiprocessing.active_children():
         if worker.daemon:
             worker.kill()
+
+
+@contextmanager
+def _writing(work_dir: str | Path) -> Iterator[None]:
+    """Logs and curves, which MMEngine and TensorBoard write as they please, end in a sentence where the disk takes no more."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_TAKES_NO_MORE:
+            raise
+        raise unwritable(work_dir, error) from error
 
 
 class QuietRunner(Runner):
@@ -90,9 +106,14 @@ class QuietRunner(Runner):
 
     def train(self):
         try:
-            return super().train()
+            with _writing(self.work_dir):
+                return super().train()
         finally:
             next(hook for hook in self.hooks if isinstance(hook, ProgressHook)).close()
+
+    def test(self):
+        with _writing(self.work_dir):
+            return super().test()
 
 
 class ShardedRunner(QuietRunner):
@@ -135,6 +156,8 @@ def build_runner(
         train_set: The config's training data, where it is open already.
     Raises:
         ConfigError: ``wandb`` is set and not installed, or ``fsdp`` is set in a single process.
+        ContractError: the last checkpoint is torn.
+        BenchError: the disk is full.
     """
     storage.install()
     config = deepcopy(config)
@@ -144,10 +167,10 @@ def build_runner(
     sharded = config.get("fsdp", False)
     for key in OWN_KEYS & set(config):
         config.pop(key)
-    kept = checkpoints(work_dir) if resume else []
-    config.work_dir, config.resume = str(work_dir), bool(kept)
+    kept = newest_checkpoint(work_dir) if resume else None
+    config.work_dir, config.resume = str(work_dir), kept is not None
     if kept:
-        config.load_from = str(kept[-1])
+        config.load_from = str(kept)
     config.launcher = join_processes()
     if sharded and get_world_size() == 1:
         raise ConfigError(
@@ -171,7 +194,8 @@ def build_runner(
         dict(type=ProgressHook, description=description),
         *([dict(type=WholeCheckpoints)] if sharded else []),
     ]
-    runner = (ShardedRunner if sharded else QuietRunner).from_cfg(config)
+    with _writing(work_dir):
+        runner = (ShardedRunner if sharded else QuietRunner).from_cfg(config)
     if train_set is not None:
         runner._train_dataloader["dataset"] = train_set
     return runner

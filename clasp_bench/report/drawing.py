@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clasp_bench.files import digest
 from clasp_bench.report import plots
 from clasp_bench.report.against import Comparison
 from clasp_bench.report.content import Report
@@ -64,7 +65,10 @@ def pictures(table: WorldTable, drawings: Drawings) -> list[Picture]:
 
 
 def _file_name(*parts: str) -> str:
-    return f"{PLOTS}/{re.sub(r'[^A-Za-z0-9._+-]+', '-', '-'.join(parts))}.svg"
+    """A name of plain letters; one that had others ends in digits of its own, for without them it may be another's."""
+    name = "-".join(parts)
+    plain = re.sub(r"[^A-Za-z0-9._+-]+", "-", name)
+    return f"{PLOTS}/{plain if plain == name else f'{plain}-{digest(parts)[:8]}'}.svg"
 
 
 def _drawings(table: WorldTable, comparisons: Sequence[Comparison]) -> Drawings:

@@ -13,12 +13,13 @@ from clasp_bench.report.content import Report
 from clasp_bench.report.text import summary
 
 BLOCK = re.compile(
-    r"(<!-- (?P<what>results|plots): (?P<world>[^ >]+) -->\n).*?(<!-- end of (?P=what) -->)", flags=re.DOTALL
+    r"(?P<begin><!-- (?P<what>results|plots): (?P<world>[^\r\n]+?) -->(?P<newline>\r?\n)).*?(?P<end><!-- end of (?P=what) -->)",
+    flags=re.DOTALL,
 )
 
 
 def fill(text: str, report: Report, pictures: Mapping[str, Mapping[str, str]]) -> str:
-    """The text with the summary table and the plots of each world it asks for.
+    """The text with the summary table and the plots of each world it asks for, in lines that end as its own do.
 
     Args:
         pictures: by world what each plot shows, by its path as the text names it.
@@ -37,7 +38,8 @@ def fill(text: str, report: Report, pictures: Mapping[str, Mapping[str, str]]) -
     def made(found: re.Match) -> str:
         world = found["world"]
         content = summary(tables[world]) if found["what"] == "results" else _images(pictures[world])
-        return f"{found[1]}\n{content}\n\n{found[4]}"
+        between = f"\n{content}\n\n".replace("\n", found["newline"])
+        return f"{found['begin']}{between}{found['end']}"
 
     return BLOCK.sub(made, text)
 

@@ -49,6 +49,7 @@ class Task:
         version: Rises whenever a change of code alters the task's figures; it is part of a record's key.
         splits: Training and test split of a run that is recorded.
         held_out: Two parts of the training data, to train on and to choose settings on without looking at the test split.
+        scored_by: Package and class of the metric of its configs, by which one knows them.
         figures: By the name they have in a record, the headline first.
         see: What a transferred model sees in a photo (H, W, 3) uint8 of the people in boxes, see `seeing`.
         draw: The picture of a photo and what was seen in it, with people's boxes or without, see `showing`.
@@ -63,6 +64,7 @@ class Task:
     version: int
     splits: tuple[str, str]
     held_out: tuple[str, str]
+    scored_by: str
     figures: dict[str, Figure]
     see: Callable[[Any, Any, Any], list[Any]]
     draw: Callable[[Any, Any, bool], Any]

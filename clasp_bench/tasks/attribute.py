@@ -50,6 +50,7 @@ TASK = Task(
     version=1,
     splits=("trainval", "test"),
     held_out=("train", "val"),
+    scored_by="clasp_bench.AttributeMetric",
     figures=declared(AttributeMetric),
     see=_see,
     draw=draw_people,

@@ -44,6 +44,7 @@ TASK = Task(
     version=1,
     splits=("train", "val"),
     held_out=("fit", "held_out"),
+    scored_by="mmdet.CocoMetric",
     figures={
         name: Figure(f"coco/bbox_{key}", factor=100)
         for name, key in {"AP": "mAP", "AP50": "mAP_50", "AP75": "mAP_75"}.items()

@@ -54,6 +54,7 @@ TASK = Task(
     version=1,
     splits=("train", "val"),
     held_out=("fit", "held_out"),
+    scored_by="mmseg.IoUMetric",
     figures={name: Figure(f"parsing/{name}") for name in ("mIoU", "aAcc", "mAcc")},
     see=_see,
     draw=_draw,

@@ -48,6 +48,7 @@ TASK = Task(
     version=1,
     splits=("train", "val"),
     held_out=("fit", "held_out"),
+    scored_by="mmpose.CocoMetric",
     figures={
         name: Figure(f"coco/{key}", factor=100)
         for name, key in {"AP": "AP", "AP50": "AP .5", "AP75": "AP .75", "AR": "AR"}.items()

@@ -1,6 +1,7 @@
 """Looking at photos with a transferred model: a picture for each photo, a page of them, and the numbers in COCO's form."""
 
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -74,10 +75,11 @@ def predict(
         gallery: Photos, or a folder of them, that re-identification ranks.
         top: How many of the gallery are shown for each person.
     Raises:
-        ConfigError: a task without a gallery was given one, or the other way round; likewise for boxes.
+        ConfigError: a task without a gallery was given one, or the other way round; likewise for boxes. `out` lies among the photos.
         ContractError: `weights` are no model, or of another task.
         DataError: there are no photos, or `boxes` cannot be read.
     """
+    _refuse_drawing_among([*photos, *([gallery] if gallery else [])], out)
     task = _checked(name, weights, boxes, gallery)
     paths, left_out = _listed(photos), []
     people = None if boxes is None else read_boxes(boxes)
@@ -94,7 +96,7 @@ def predict(
                 _rank(seen, ranked, top)
             likely = [one for one in seen if not task.finds_people or one.numbers["score"] >= LIKELY]
             drawn = task.draw(pixels, likely, people is not None or task.finds_people)
-            picture = save(drawn, out / f"{number:04d}-{path.stem}.png")
+            picture = save(drawn, out / f"{number:04d}-{_short(path.stem)}.png")
             height, width = pixels.shape[:2]
             images.append({"id": number, "file_name": path.name, "path": str(path), "width": width, "height": height})
             if (masks := all_parts(seen)) is not None:
@@ -120,6 +122,19 @@ def _checked(name: str, weights: str | Path, boxes: Path | None, gallery: Path |
             f"{weights}: is a model of {other}, not of {name}; say `clasp-bench predict {other}`, or give a model of {name}"
         )
     return task
+
+
+def _refuse_drawing_among(photos: Sequence[Path], out: Path) -> None:
+    """What is drawn would be among the photos of the next run."""
+    out = out.resolve()
+    for folder in photos:
+        if folder.is_dir() and folder.resolve() in (out, *out.parents):
+            raise ConfigError(f"{out}: lies in {folder}, whose photos are looked at; give --out outside of it")
+
+
+def _short(stem: str) -> str:
+    """The beginning of a file's name, so that what is written beside it has a name that is not too long for a file system."""
+    return stem.encode(errors="ignore")[:200].decode(errors="ignore")
 
 
 @dataclass(frozen=True)
@@ -159,10 +174,13 @@ def read_boxes(path: Path) -> People:
             found[image["id"]] = boxes.setdefault(os.path.basename(where), {}).setdefault(where, [])
         for entry in content["annotations"]:
             if entry.get("score", 1.0) >= LIKELY and not entry.get("iscrowd") and not entry.get("ignore"):
-                found[entry["image_id"]].append(box_of(entry["bbox"]))
-    except (KeyError, TypeError, ValueError) as error:
+                box = box_of(entry["bbox"])
+                if not math.isfinite(sum(map(abs, box))):
+                    raise ValueError(f"bbox {box}")
+                found[entry["image_id"]].append(box)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{path}: has no boxes in COCO's form ({error!r}); images need an id and a file_name, annotations an image_id and a bbox"
+            f"{path}: has no boxes in COCO's form ({error!r}); images need an id and a file_name, annotations an image_id and a finite bbox"
         ) from error
     return People(path, boxes)
 

@@ -73,6 +73,7 @@ TASK = Task(
     version=1,
     splits=("train", "test"),
     held_out=("fit", "held_out"),
+    scored_by="clasp_bench.ReIDMetric",
     figures=declared(ReIDMetric),
     see=_see,
     draw=_draw,

@@ -23,7 +23,7 @@ from clasp_bench.engine.adaptation import AdaptFirst
 from clasp_bench.engine.averaging import AveragedWeights
 from clasp_bench.engine.checkpoints import checkpoints
 from clasp_bench.engine.claim import claim
-from clasp_bench.engine.config import check_builds, load_config
+from clasp_bench.engine.config import building, check_builds, check_run, load_config
 from clasp_bench.engine.contract import read_header
 from clasp_bench.engine.contract.whole_model import save_model
 from clasp_bench.engine.hooks import cost_of
@@ -33,7 +33,7 @@ from clasp_bench.errors import ConfigError, ContractError, DataError
 from clasp_bench.files import digest, digest_file
 from clasp_bench.hardware import peak_memory_mb
 from clasp_bench.models.flops import idle_parameters
-from clasp_bench.registry import DATASETS
+from clasp_bench.registry import DATASETS, METRICS
 from clasp_bench.suite.record import (
     Cost,
     Curve,
@@ -147,6 +147,7 @@ def prepare(
     config_path = Path(config_path or default_config(name))
     with _unheard():
         config = load_config(config_path, options)
+    _refuse_another_kind(config, config_path, name, task)
     _refuse_selection_on_test(config, config_path)
     header = None if str(weights) == RANDOM else read_header(weights)
     weights = None if header is None else Path(weights)
@@ -165,7 +166,11 @@ def prepare(
     recipe = _recipe(config)
     for loader in loaders:
         loader.dataset.root = str(root)
-    train, test = (DATASETS.build(loader.dataset) for loader in loaders)
+    opened = {}
+    for key in ("train_dataloader", "test_dataloader"):
+        with building(f"{config_path}: {key}.dataset"):
+            opened[key] = DATASETS.build(config[key].dataset)
+    train, test = opened.values()
     dataset = Dataset(name=train.name, digest=train.digest(), rendering=rendering_of(root))
     if (dataset.name, dataset.digest) != (test.name, test.digest()):
         raise ConfigError(
@@ -179,6 +184,9 @@ def prepare(
     if weights:
         config.model.backbone.weights = str(weights)
     config.seed = seed
+    if frozen:
+        del opened["train_dataloader"]  # it is not sampled
+    check_run(config, config_path, **opened)
     identity = {
         "task": [name, task.version],
         "config": digest(recipe.encode()),
@@ -386,6 +394,19 @@ def _what(transfer: Transfer) -> dict[str, str]:
         f"digest {transfer.dataset.digest[:8]}",
         "weights": f"{transfer.weights} ({transfer.method})" if transfer.weights else "random initialisation",
     }
+
+
+def _refuse_another_kind(config: Config, path: Path, name: str, task: Task) -> None:
+    """A config of another task, or of pre-training, would go wrong somewhere on the way."""
+    evaluators = config.get("test_evaluator") or []
+    kinds = [each.type for each in (evaluators if isinstance(evaluators, list) else [evaluators])]
+    kinds = [METRICS.get(kind) if isinstance(kind, str) else kind for kind in kinds]
+    given = [f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in kinds]
+    if task.scored_by not in given:
+        what = f"scores by {', '.join(given)}" if given else "is of pre-training and scores nothing"
+        raise ConfigError(
+            f"{path}: {what}, and {name} is scored by {task.scored_by}; its configs are in configs/transfer/{name}"
+        )
 
 
 def _refuse_selection_on_test(config: Config, path: Path) -> None:

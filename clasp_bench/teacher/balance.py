@@ -63,9 +63,12 @@ def read_balance(path: Path, vocabulary: Vocabulary) -> tuple[float, ...]:
     """
     try:
         named = json.loads(path.read_text())["balance"]
-        return tuple(
+        found = tuple(
             float(named[group][name]) for group, classes in vocabulary.attribute_groups.items() for name in classes
         )
+        if not np.isfinite(found).all():
+            raise ValueError("a number in it is not finite")
+        return found
     except OSError as error:
         raise ConfigError(f"{path}: there is no such balance file; `--balance auto` estimates one") from error
     except (ValueError, TypeError) as error:
@@ -82,10 +85,16 @@ def balanced(labeller: Labeller, balance: str, root: Path, out: Path) -> Labelle
     Args:
         balance: ``none``; ``auto`` for the shift in ``balance.json`` of `out`, estimated there first if need be; or a file of another run.
         root: folder of the images to be labelled; up to `SAMPLE` of them, evenly spaced, are looked at.
+    Raises:
+        ConfigError: the file does not fit, or `auto` is asked of a store that was begun without it.
     """
     if balance == "none" or not labeller.vocabulary.attributes:
         return labeller
     path = out / "balance.json" if balance == "auto" else Path(balance)
+    if balance == "auto" and (out / "store.json").exists() and not path.exists():  # in this order: it is written last
+        raise ConfigError(
+            f"{out}: was begun without --balance auto, or has lost its balance.json; name another --out, or delete that folder to label again"
+        )
     if balance == "auto" and not path.exists():
         names = list_images(root)
         sample = [root / names[i] for i in np.unique(np.linspace(0, len(names) - 1, SAMPLE).astype(int))]

@@ -5,7 +5,6 @@ Nothing is downloaded unless asked for: where weights are absent, the error says
 
 import hashlib
 import json
-import pickle
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +15,6 @@ import open_clip
 import torch
 from open_clip.model import QuickGELU
 from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
-from safetensors import SafetensorError
 from torch import Tensor
 
 from clasp_bench.errors import ConfigError, DataError
@@ -90,26 +88,19 @@ def load_teacher(spec: str, device: str = "cpu", download: bool = False) -> Teac
         device: torch device.
         download: fetch published weights that are not on this machine.
     Raises:
-        ConfigError: unknown model or tag, or a model this cannot use.
+        ConfigError: unknown model or tag, a model this cannot use, or no such device here.
         DataError: the weights are not on this machine, broken, or of another model.
     """
+    _check_device(device)
     model_name, _, weights = spec.partition(":")
     source, preprocess, kwargs = _shipped(spec) if spec in TEACHERS else _find(model_name, weights, download)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = open_clip.create_model(source, device=device, **kwargs)
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        pickle.UnpicklingError,
-        SafetensorError,
-    ) as error:
+    except Exception as error:  # whatever torch's and safetensors' readers say of a torn or foreign file
         file = kwargs.get("pretrained", source)
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(
             f"{file}: cannot be loaded as weights of {model_name} ({first}); check model and file"
         ) from error
@@ -216,6 +207,16 @@ def _fetch(spec: str, known: dict, address: str, ours: Path) -> Path:
     except Exception as error:  # whatever the network or the hub's client says
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(f"{spec}: its weights cannot be downloaded ({first}); put {address} at {ours}") from error
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without it
+        first = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"device {device}: cannot be used on this machine ({first}); give cpu, or auto for a GPU where there is one"
+        ) from error
 
 
 def chosen_device(device: str) -> str:

@@ -104,10 +104,11 @@ def naclip(tail: Tail) -> Tensor:
 def sc_clip(tail: Tail) -> Tensor:
     """Outlier patches mended, attention and result averaged over patches alike halfway, two passes. Bai et al., "SC-CLIP", TIP 2025.
 
-    The last block reads the mended tokens that enter it, and the sum of those that enter the blocks before it in the tail; it attends by
-    softmax(k k^T) + softmax of the cosines of the tokens halfway up the tower, and its output is averaged by those cosines.
+    The last block reads the mended tokens that enter it, and their sum with those that enter the blocks between the middle of the tower and it; it
+    attends by softmax(k k^T) + softmax of the cosines of the tokens halfway up the tower, and its output is averaged by those cosines.
     Changed: outliers are the 5 % of patches farthest from their 10 nearest, in units of those patches' own distance (a simplified local
-    outlier factor).
+    outlier factor); the second pass's sum has the mended tokens in it; cosines are neither cut at a threshold nor rescaled; the output is not mixed
+    with features of earlier layers or the class token.
     """
     alike = _cosines(tail.inputs[0][:, 1:])  # (B, N, N)
     mended = torch.cat([tail.x[:, :1], _mend_outliers(tail.x[:, 1:], tail.grid)], dim=1)

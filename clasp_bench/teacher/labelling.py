@@ -95,8 +95,10 @@ def read_batches(files: Sequence[Path], size: tuple[int, int]) -> Iterator[tuple
 
 
 def rank_and_ranks() -> tuple[int, int]:
-    """This process's number and how many there are, as torchrun and Slurm's launchers say in the environment."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    """This process's number and how many there are, as torchrun and Slurm's launchers say in the environment; either alone says nothing."""
+    if not {"RANK", "WORLD_SIZE"} <= os.environ.keys():
+        return 0, 1
+    return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
 
 def own_device(device: str) -> str:

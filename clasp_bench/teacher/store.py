@@ -36,6 +36,8 @@ ROWS_PER_SHARD = (
 )  # few enough to lose little when killed, many enough that a random batch touches few files
 SHARDS_WANTED = 64
 OPEN_FILES = 512
+ABANDONED = 3600  # seconds; what another run is writing is younger
+GO_ON = "delete it and run the store's `clasp-bench label` command again, finished shards are kept"
 RECORDED = (
     "fingerprint",
     "normalisation",
@@ -134,9 +136,11 @@ class StoreWriter:
 
     def begin(self) -> "StoreWriter":
         """Write down who labels what, unless that stands there already."""
-        if not (self.path / "store.json").exists():
-            _write_arrow(self.path / "names.arrow", pa.record_batch({"name": pa.array(self.names, pa.large_string())}))
-            write_text(self.path / "store.json", json.dumps(self.meta, indent=1))
+        names, store = self.path / "names.arrow", self.path / "store.json"
+        if not (names.exists() and store.exists()):
+            _write_arrow(names, pa.record_batch({"name": pa.array(self.names, pa.large_string())}))
+        if not store.exists():
+            write_text(store, json.dumps(self.meta, indent=1))
         return self
 
     def _check_same(self, begun: dict) -> None:
@@ -163,15 +167,15 @@ class StoreWriter:
     def recorded(self, shard: int) -> bool:
         """Whether a shard has been written to its end, by this process or another; of its bytes their number alone is looked at."""
         file, record = _shard_files(self.path, shard)
-        return file.exists() and record.exists() and file.stat().st_size == _read_json(record)["bytes"]
+        try:
+            return file.stat().st_size == json.loads(record.read_text())["bytes"]
+        except (OSError, ValueError, TypeError, KeyError):  # absent or torn
+            return False
 
     def finished(self, shard: int) -> bool:
         """Whether a shard has been written to its end and its bytes are those that were written."""
         file, record = _shard_files(self.path, shard)
-        if not (file.exists() and record.exists()):
-            return False
-        said = _read_json(record)
-        return file.stat().st_size == said["bytes"] and digest_file(file) == said["sha256"]
+        return self.recorded(shard) and digest_file(file) == _read_json(record).get("sha256")
 
     def write(self, shard: int, rows: LabelRows, quarantined: dict[str, str]) -> None:
         """Write one shard and, after it, the record that finishes it.
@@ -191,8 +195,9 @@ class StoreWriter:
 
     def finish(self) -> "LabelStore":
         """Write the quarantine list and the manifest, remove what killed runs left, and open the store."""
-        sweep(self.path / "shards")
-        records = [_read_json(_shard_files(self.path, shard)[1]) for shard in range(self.shards)]
+        for folder in (self.path, self.path / "shards"):
+            sweep(folder, idle=ABANDONED)
+        records = [_read_json(_shard_files(self.path, shard)[1], GO_ON) for shard in range(self.shards)]
         quarantined = {name: why for record in records for name, why in record["quarantined"].items()}
         write_text(self.path / "quarantine.txt", "".join(f"{name}\t{why}\n" for name, why in quarantined.items()))
         manifest = {
@@ -235,7 +240,7 @@ class LabelStore:
             raise BenchError(
                 f"{path}: is not finished; run its `clasp-bench label` command again, finished shards are kept"
             )
-        records = _read_json(path / "manifest.json")["shards"]
+        records = _read_json(path / "manifest.json", GO_ON)["shards"]
         for shard, record in enumerate(records):
             file = _shard_files(path, shard)[0]
             found = file.stat().st_size if file.exists() else 0
@@ -274,9 +279,9 @@ class LabelStore:
             self._check_sum(shard)
 
     def quarantined(self) -> dict[str, str]:
-        """Name of each image that could not be read, and the reason."""
-        lines = (self.path / "quarantine.txt").read_text().splitlines()
-        return dict(line.split("\t", 1) for line in lines)
+        """Name of each image that could not be read, and the reason: from the shards' records, as a name may hold what ends a line of the list."""
+        records = (_read_json(_shard_files(self.path, shard)[1], GO_ON) for shard in range(len(self._records)))
+        return {name: why for record in records for name, why in record["quarantined"].items()}
 
     def take(self, indices: Sequence[int] | np.ndarray) -> LabelRows:
         """Labels of the images with these row numbers, in this order.
@@ -354,7 +359,7 @@ class Names(Sequence):
         try:
             self._column = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0).column(0)
         except (OSError, pa.ArrowInvalid) as error:
-            raise BenchError(f"{path}: cannot be read ({error}); delete the store and label again") from error
+            raise BenchError(f"{path}: cannot be read ({error}); {GO_ON}") from error
 
     def __len__(self) -> int:
         return len(self._column)
@@ -374,11 +379,14 @@ def _shard_files(path: Path, shard: int) -> tuple[Path, Path]:
     return path / "shards" / f"{shard:05d}.arrow", path / "shards" / f"{shard:05d}.json"
 
 
-def _read_json(path: Path) -> dict:
+def _read_json(path: Path, mend: str = "delete the store and label again") -> dict:
     try:
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text())
+        if not isinstance(content, dict):
+            raise ValueError("no keys in it")
+        return content
     except (OSError, ValueError) as error:
-        raise BenchError(f"{path}: cannot be read as JSON ({error}); delete the store and label again") from error
+        raise BenchError(f"{path}: cannot be read as JSON ({error}); {mend}") from error
 
 
 def _check_images(path: Path, meta: dict, photos: PhotoSource) -> None:

@@ -214,13 +214,19 @@ def _read(name_or_path: str | Path, seen: tuple[Path, ...] = ()) -> tuple[Path, 
     if "extends" not in content:
         return path, content
     other = content.pop("extends")
+    if not isinstance(other, str):
+        raise ConfigError(f"{path}: extends: {other!r} is no name; give that of a vocabulary, or a YAML file")
     if path in seen:
         raise ConfigError(f"{path}: extends: goes round in a circle; name a vocabulary that does not extend this one")
-    beside = path.parent / f"{other}"
-    _, base = _read(beside if beside.suffix in (".yaml", ".yml") and beside.is_file() else other, (*seen, path))
-    own = content.pop("attributes", None) or {}
-    if not isinstance(own, dict):
-        raise ConfigError(f"{path}: attributes: holds no groups by name; write it like {SHIPPED / 'person.yaml'}")
-    groups = {**base.get("attributes", {}), **own}
+    beside = path.parent / other
+    source, base = _read(beside if beside.suffix in (".yaml", ".yml") and beside.is_file() else other, (*seen, path))
+    groups = {**_groups(source, base), **_groups(path, content)}
     groups = {group: classes for group, classes in groups.items() if classes is not None}
     return path, {**base, **content, "attributes": groups}
+
+
+def _groups(path: Path, content: dict) -> dict:
+    groups = content.get("attributes") or {}
+    if not isinstance(groups, dict):
+        raise ConfigError(f"{path}: attributes: holds no groups by name; write it like {SHIPPED / 'person.yaml'}")
+    return groups

@@ -1,7 +1,9 @@
-"""Decoding photos: upright by every path, as EXIF says."""
+"""Listing photos, and decoding them: upright by every path, as EXIF says."""
 
 import io
+import os
 import struct
+from pathlib import Path
 
 import mmcv
 import numpy as np
@@ -9,8 +11,9 @@ import pytest
 from PIL import ExifTags, Image, ImageOps
 
 from clasp_bench.data import images
-from clasp_bench.data.images import decode_rgb, read_resized, read_rgb
+from clasp_bench.data.images import decode_rgb, list_images, read_resized, read_rgb
 from clasp_bench.data.sources import open_photos
+from clasp_bench.errors import DataError
 
 ORIENTATIONS = range(1, 9)
 
@@ -94,3 +97,29 @@ def test_folders_labels_and_sources_read_upright_photos(tmp_path):
     assert whole.shape == (16, 24, 3) and whole[2, 2].argmax() == 2  # blue was bottom left and is now top left
     assert (open_photos(tmp_path).resized(0, (16, 24)) == whole).all()
     assert (read_resized(tmp_path / "a.jpg", (16, 24)) == whole).all()
+
+
+def test_links_are_followed_elsewhere_and_not_back_into_a_folder_that_they_lie_in(tmp_path):
+    root, elsewhere = tmp_path / "photos", tmp_path / "elsewhere"
+    for name in ("photos/a/0.jpg", "elsewhere/1.PNG"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    for link, folder in {"a/x": root, "a/y": root / "a", "b": elsewhere, "c": root / "a"}.items():
+        (root / link).symlink_to(folder)
+    (elsewhere / "back").symlink_to(tmp_path)  # above the root, which is found in it once more
+    assert list_images(root) == ["a/0.jpg", "b/1.PNG", "c/0.jpg"]
+
+
+def test_folder_of_photos_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "closed").mkdir()
+    scandir = os.scandir
+
+    def refusing(path):  # as the system does to all but root
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(DataError, match=rf"^{tmp_path}/closed: cannot be read \(Permission denied\); make it readable"):
+        list_images(tmp_path)

@@ -22,6 +22,9 @@ from clasp_bench.data.market1501 import Market1501
 from clasp_bench.data.msmt17 import MSMT17
 from clasp_bench.data.peta import PETA
 from clasp_bench.data.rapv2 import RAPv2
+from clasp_bench.data.rendered import universe_of
+from clasp_bench.data.synthped import generate
+from clasp_bench.data.verification import survey
 from clasp_bench.errors import DataError
 from clasp_bench.registry import DATASETS
 
@@ -279,7 +282,7 @@ def test_detector_boxes_and_ground_truth_files_are_part_of_the_digest(tmp_path):
     ("change", "sentence"),
     [
         ({"image_id": 77}, r"instances_train2017\.json: annotation 1 has a wrong or missing image_id"),
-        ({"bbox": [1, 2, 3]}, "annotation 1 has a wrong or missing image_id, bbox or keypoints"),
+        ({"bbox": [1, 2, 3]}, "annotation 1 has a wrong or missing image_id, bbox, segmentation or keypoints"),
     ],
 )
 def test_wrong_annotation_of_coco_is_named(tmp_path, change, sentence):
@@ -297,6 +300,12 @@ def test_wrong_annotation_of_coco_is_named(tmp_path, change, sentence):
         (lambda content: content["images"].append(content["images"][0]), "image 2 has the id 1 of one before it"),
         (lambda content: content["annotations"][0].pop("category_id"), "annotation 1 has a wrong or missing"),
         (lambda content: content.pop("images"), "has no list of images"),
+        (lambda content: content.update(annotations={}), "has no list of annotations"),
+        (lambda content: content["annotations"].insert(1, None), "annotation 2 has a wrong or missing"),
+        (lambda content: content["annotations"].append([1]), "annotation 4 has a wrong or missing"),
+        (lambda content: content["annotations"][1]["segmentation"].pop("size"), "annotation 2 has a wrong or missing"),
+        (lambda content: content["categories"].append({"name": "person"}), "category 3 has no id or name"),
+        (lambda content: content["categories"].append("person"), "category 3 has no id or name"),
     ],
 )
 def test_torn_coco_file_is_told_of_by_its_entries(tmp_path, change, sentence):
@@ -312,11 +321,76 @@ def test_torn_coco_file_is_told_of_by_its_entries(tmp_path, change, sentence):
         [*open_layout(root).pictures()]
 
 
-def test_line_of_crowdhuman_with_a_box_of_three_numbers_is_named(tmp_path):
-    box = {"tag": "person", "vbox": [1, 2, 3], "fbox": [1, 2, 3, 4], "hbox": [1, 2, 3, 4]}
+@pytest.mark.parametrize("change", [{"vbox": [1, 2, 3]}, {"extra": None}])
+def test_line_of_crowdhuman_with_a_box_of_another_shape_is_named(tmp_path, change):
+    box = {"tag": "person", "vbox": [1, 2, 3, 4], "fbox": [1, 2, 3, 4], "hbox": [1, 2, 3, 4]} | change
     builders.lines(tmp_path / "annotation_val.odgt", [json.dumps({"ID": "1", "gtboxes": [box]})])
     with pytest.raises(DataError, match=r"annotation_val\.odgt: line 1 is no picture with gtboxes"):
         [*open_layout(tmp_path).pictures()]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"joints": [[5, 6]] * 15 + [[5]]}, "person 1 has joints or joints_vis that are no table"),
+        ({"image": None}, "person 1 has no image, center or scale"),
+    ],
+)
+def test_person_of_mpii_with_joints_of_no_shape_or_no_image_is_named(tmp_path, change, sentence):
+    path = builders.mpii(tmp_path) / "annotations/mpii_val.json"
+    path.write_text(json.dumps([person | change for person in json.loads(path.read_text())]))
+    with pytest.raises(DataError, match=rf"mpii_val\.json: {sentence}"):
+        [*open_layout(tmp_path).pictures()]
+
+
+@pytest.mark.parametrize("name", ["reid_raw.json", "annotations/mpii_train.json"])
+def test_annotation_that_is_no_list_is_named(tmp_path, name):
+    builders.lines(tmp_path / name, ["null"])
+    with pytest.raises(DataError, match=rf"{name}: is no list of entries; fetch it again"):
+        [*open_layout(tmp_path).pictures()]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "sentence"), [({}, "has no list of annotations"), ([None], "without vis_bbox")]
+)
+def test_citypersons_without_annotations_is_named(tmp_path, annotations, sentence):
+    content = {"images": [], "annotations": annotations, "categories": []}
+    builders.lines(tmp_path / "annotations/val.json", [json.dumps(content)])
+    with pytest.raises(DataError, match=rf"val\.json: .*{sentence}"):
+        open_layout(tmp_path)
+
+
+def test_mask_of_colours_is_named(tmp_path):
+    root = builders.penn_fudan(tmp_path)
+    builders.photo(root / "PedMasks/FudanPed00002_mask.png")
+    with pytest.raises(DataError, match=r"FudanPed00002_mask\.png: has shape \(48, 24, 3\)"):
+        [*open_layout(root).pictures()]
+
+
+def test_annotations_written_on_windows_are_read(tmp_path):
+    msmt17, mpii = builders.msmt17(tmp_path / "msmt17"), builders.mpii(tmp_path / "mpii")
+    for root, path in ((msmt17, msmt17 / "list_train.txt"), (mpii, mpii / "annotations/mpii_train.json")):
+        before = [picture.label() for picture in open_layout(root).pictures()]
+        path.write_text(path.read_text(), encoding="utf-8-sig", newline="\r\n")
+        assert [picture.label() for picture in open_layout(root).pictures()] == before
+
+
+def test_folder_that_cannot_be_read_is_told_beside_the_data_sets(tmp_path, monkeypatch):
+    builders.msmt17(tmp_path / "msmt17")
+    (tmp_path / "lost+found").mkdir()
+    iterdir = Path.iterdir
+
+    def refusing(path):  # as the system does to all but root
+        if path.name == "lost+found":
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refusing)
+    layout, fault = find_layouts(tmp_path)
+    assert layout.key == "msmt17-v1" and open_layout(tmp_path).key == "msmt17-v1"
+    assert str(fault).startswith(f"{tmp_path}/lost+found: cannot be read (Permission denied); make it readable")
+    with pytest.raises(DataError, match=r"lost\+found: cannot be read"):
+        open_layout(tmp_path / "lost+found")
 
 
 def test_people_described_in_two_parts_are_named(tmp_path):
@@ -370,12 +444,23 @@ def test_the_data_sets_can_be_named_in_configs(tmp_path):
 
 def test_a_universe_without_a_layout_is_told_how_to_get_it(tmp_path):
     (tmp_path / "universe.json").write_text(
-        json.dumps({"seed": 3, "scale": "tiny", "licence": "CC0-1.0", "layouts": ["market1501"]})
+        json.dumps({"generator": 2, "seed": 3, "scale": "tiny", "licence": "CC0-1.0", "layouts": ["market1501"]})
     )
     with pytest.raises(DataError, match=f"clasp-bench synth {tmp_path} --scale tiny --seed 3 --layouts coco$"):
         open_as(COCOLayout, tmp_path)
     with pytest.raises(DataError, match="not PETA; give another folder"):
         open_as(PETALayout, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"seed": 3, "sc', b"\xff\xfe\xff", b"[]", b'{"stars": 9}'])
+def test_a_universe_whose_summary_is_torn_or_something_else_is_a_sentence(tmp_path, content):
+    (tmp_path / "universe.json").write_bytes(content)
+    builders.msmt17(tmp_path / "msmt17")
+    (fault, layout) = find_layouts(tmp_path)
+    assert str(fault).startswith(f"{tmp_path}/universe.json: is no summary of a universe")
+    for read in (universe_of, open_layout, generate, lambda root: survey(layout)):
+        with pytest.raises(DataError, match=r"universe\.json: is no summary of a universe \(.*render it into another"):
+            read(tmp_path)
 
 
 def test_folders_are_searched_and_universes_looked_into(universe):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from clasp_bench.data.samplers import IdentitySampler
-from clasp_bench.errors import DataError
+from clasp_bench.errors import ConfigError, DataError
 
 
 class People(SimpleNamespace):
@@ -67,3 +67,9 @@ def test_processes_take_batches_in_turn(monkeypatch):
 def test_too_few_people_is_said():
     with pytest.raises(DataError, match="has 2 people to train on, but a batch takes 3"):
         IdentitySampler(people(4, 4), people=3, photos=2, seed=0)
+
+
+@pytest.mark.parametrize(("taken", "photos"), [(0, 4), (2, 0), (2, -1), ("two", 4)])
+def test_a_batch_of_nobody_is_refused(taken, photos):
+    with pytest.raises(ConfigError, match=f"IdentitySampler: people={taken}, photos={photos}; give whole numbers from"):
+        IdentitySampler(people(4, 4), people=taken, photos=photos, seed=0)

@@ -14,6 +14,8 @@ from clasp_bench.data.images import list_images
 from clasp_bench.data.photos import Photos, whole_batch
 from clasp_bench.data.sources import FolderSource, PackedNames, open_photos, tar
 from clasp_bench.errors import DataError, UnreadableImage
+from clasp_bench.teacher import LabelStore
+from tests.engine.runs import made_up_labels
 
 FORMS = ("folder", "list", "lmdb", "lmdb file", "tar", "shards", "pattern")
 
@@ -105,9 +107,10 @@ def test_shards_are_listed_once_and_again_when_one_changes(photos, cache, monkey
         assert again.encoded(7) == (photos / again.names[7]).read_bytes()
     write_tar(path / "p-02.tar", photos, list_images(photos)[2::3][:-1])
     assert len(open_photos(path)) == 23
-    for kept in cache.rglob("*.npz"):
-        kept.write_bytes(b"torn")
-    assert len(open_photos(path)) == 23
+    for rest in (b"torn", b""):
+        for kept in cache.rglob("*.npz"):
+            kept.write_bytes(rest)
+        assert len(open_photos(path)) == 23
 
 
 def test_members_of_one_name_are_told_apart_by_their_shard(photos, tmp_path):
@@ -163,6 +166,19 @@ def test_a_readable_photo_stands_in_for_an_unreadable_one_which_is_named(photos,
     assert "unreadable" not in Photos(path, (32, 16)).__getitems__([1, 3])
 
 
+def test_labels_come_with_their_photos_and_with_the_one_that_stands_in(photos, tmp_path):
+    store = LabelStore.open(made_up_labels(photos, tmp_path / "labels"))
+    dataset = Photos(photos, (32, 16), store.path)
+
+    def has_labels_of(rows, batch):
+        fields = ("parts", "part_confidence", "attributes", "attribute_confidence")
+        return all((batch[field].numpy() == getattr(store.take(rows), field)).all() for field in fields)
+
+    assert has_labels_of([7, 3, 20], dataset.__getitems__([7, 3, 20]))
+    (photos / list_images(photos)[3]).write_bytes(b"torn")
+    assert has_labels_of([7, 20, 7], dataset.__getitems__([7, 3, 20]))
+
+
 def test_a_photo_that_went_away_is_left_out_too(photos):
     source = open_photos(photos)
     (photos / source.names[3]).unlink()
@@ -188,3 +204,8 @@ def test_packed_names_are_a_sequence_of_strings():
         packed[4]
     with pytest.raises(DataError, match="not valid UTF-8"):
         PackedNames(["a\udcff.jpg"])
+
+
+def test_a_list_written_on_windows_names_its_first_photo_too(photos):
+    (photos / "list.txt").write_text("a/000.jpg\nb/001.jpg\n", encoding="utf-8-sig", newline="\r\n")
+    assert list(open_photos(photos / "list.txt").names) == ["a/000.jpg", "b/001.jpg"]

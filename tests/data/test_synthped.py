@@ -17,6 +17,7 @@ from PIL import Image
 from clasp_bench.data import label_sets
 from clasp_bench.data.images import list_images
 from clasp_bench.data.synthped import SCALES, generate, labels, truth
+from clasp_bench.data.synthped import universe as made
 from clasp_bench.data.synthped.layouts import market1501
 from clasp_bench.data.synthped.plan import Plan
 from clasp_bench.data.synthped.truth import UNFINISHED, read_shards
@@ -81,6 +82,29 @@ def test_a_layout_whose_addition_was_killed_is_finished_by_the_next_command_what
     assert last.exists() and len(list(truth(out, "scenes"))) == len(list(truth(universe, "scenes")))
 
 
+@pytest.fixture
+def nothing_to_render(monkeypatch):
+    monkeypatch.setattr(made, "_render", lambda *arguments: None)
+    monkeypatch.setattr(made.layouts, "write", lambda name, out: None)
+    monkeypatch.setattr(made, "_summary", lambda out, identity, complete: identity)
+
+
+def test_a_run_killed_in_its_very_first_write_begins_anew(nothing_to_render, tmp_path):
+    (tmp_path / f".{UNFINISHED}.1f.part").write_text('{"gen')
+    generate(tmp_path, "tiny", SEED)
+    assert [path.name for path in tmp_path.iterdir()] == ["universe.json"]
+
+
+def test_the_later_of_two_runs_in_one_folder_ends_as_the_first(nothing_to_render, tmp_path, monkeypatch):
+    def other_run_ends(out, identity, complete):
+        (out / UNFINISHED).unlink()
+        return identity
+
+    monkeypatch.setattr(made, "_summary", other_run_ends)
+    generate(tmp_path / "out", "tiny", SEED)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["universe.json"]
+
+
 def test_a_finished_universe_is_returned_without_rendering(universe):
     before = {path: path.stat().st_mtime_ns for path in universe.rglob("*")}
     assert generate(universe, "tiny", SEED) == universe
@@ -133,6 +157,9 @@ def test_a_torn_shard_is_named_with_its_line(tmp_path):
     (tmp_path / "truth").mkdir()
     (tmp_path / "truth" / "crops-00000.jsonl").write_text('{"file": "a.jpg"}\n{"fi')
     with pytest.raises(DataError, match=rf"crops-00000\.jsonl: line 2 is torn .*remove {tmp_path} and run"):
+        list(read_shards(tmp_path, "crops"))
+    (tmp_path / "truth" / "crops-00000.jsonl").write_bytes(b'{"file": "a.jpg"}\n{"file": "\xff.jpg"}\n')
+    with pytest.raises(DataError, match=r"crops-00000\.jsonl: line 2 is torn"):
         list(read_shards(tmp_path, "crops"))
 
 

@@ -1,12 +1,14 @@
 """`clasp-bench data verify` names what is wrong with a data set, file by file, and is silent about what is right."""
 
 import json
+import os
 
 import pytest
 from PIL import ExifTags, Image
 from typer.testing import CliRunner
 
 from clasp_bench.cli import app
+from clasp_bench.data.images import list_images
 from clasp_bench.data.layouts import open_layout
 from clasp_bench.data.verification import check_files, survey
 from clasp_bench.errors import DataError
@@ -210,6 +212,20 @@ def test_the_command_lists_verifies_and_fails_with_the_faults_in_a_file(tmp_path
     assert len((tmp_path / "faults.txt").read_text().splitlines()) == 4
     whole = run("verify", root)
     assert "9 things are wrong" in str(whole.exception), "four files and five counts"
+
+
+def test_file_names_that_are_not_utf8_are_named_and_printed_with_escapes(tmp_path):
+    root = builders.market_style(tmp_path / "market", MARKET)
+    photo = root / "query/0003_c1s1_000001_00.jpg"
+    os.link(photo, os.fsencode(photo.with_suffix("")) + b"_caf\xe9.jpg")
+    assert "query/0003_c1s1_000001_00_caf\udce9.jpg" in list_images(root)
+    listed = run("list", root)
+    assert listed.exit_code == 0 and "this file name is not valid UTF-8; rename the file" in listed.stdout
+    os.link(photo, os.fsencode(root / "query/caf") + b"\xe9.jpg")
+    checked = run("verify", root, "--part", "--out", tmp_path / "faults.txt")
+    assert isinstance(checked.exception, DataError) and "2 things are wrong" in str(checked.exception)
+    written = (tmp_path / "faults.txt").read_text()
+    assert written in checked.stdout and written.count(r"caf\udce9.jpg: the name ") == 2
 
 
 def test_a_rendered_universe_is_right_in_all_its_layouts(universe):

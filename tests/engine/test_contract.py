@@ -5,6 +5,7 @@ import torch
 from mmengine.registry import DefaultScope
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch.nn import functional as F
 
 from clasp_bench.engine import contract
 from clasp_bench.engine.contract import load_weights, open_backbone, read_header, save_weights
@@ -54,10 +55,14 @@ def test_a_header_as_long_as_a_pickle_begins_is_none(tmp_path):
 
 
 def test_positions_of_another_image_size_are_interpolated_and_said(tmp_path):
-    path, target = saved(tmp_path, nano((64, 32))), nano((128, 64))
-    report = load_weights(target, path)
+    source, target = nano((64, 32)), nano((128, 64))
+    torch.nn.init.normal_(source.pos_embed)
+    report = load_weights(target, saved(tmp_path, source))
     assert report.resized == {"pos_embed": ((4, 2), (8, 4))}
     assert "interpolated from a grid of (4, 2) to (8, 4)" in str(report)
+    grid = source.pos_embed[:, 1:].mT.unflatten(2, (4, 2))
+    wanted = F.interpolate(grid, (8, 4), mode="bicubic", align_corners=False).flatten(2).mT
+    torch.testing.assert_close(target.pos_embed, torch.cat([source.pos_embed[:, :1], wanted], 1))
 
 
 def test_a_backbone_opens_whatever_scope_a_runner_left_behind(tmp_path):

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmpretrain import get_model
 from safetensors.torch import save_file
+from torch.nn import functional as F
 from typer.testing import CliRunner
 
 from clasp_bench.cli import app
@@ -155,6 +156,26 @@ def test_a_tower_of_timm_in_open_clip_is_judged_by_its_names(tmp_path):
     assert stated_beside(path) == Stated()
 
 
+@pytest.mark.parametrize(
+    ("weights", "config", "content"),
+    [
+        ("open_clip_model", "open_clip_config", dict(model_cfg=None)),
+        ("open_clip_model", "open_clip_config", dict(model_cfg=dict(vision_cfg=None))),
+        (
+            "open_clip_model",
+            "open_clip_config",
+            dict(model_cfg=dict(vision_cfg=dict(image_size=None, patch_size=16, width=32))),
+        ),
+        ("model", "config", dict(model_args=None)),
+        ("model", "config", dict(model_args=dict(img_size=None, patch_size=16, num_heads=None))),
+        ("model", "config", ["model_args"]),
+    ],
+)
+def test_a_config_beside_the_weights_may_leave_things_open(tmp_path, weights, config, content):
+    (tmp_path / f"{config}.json").write_text(json.dumps(content))
+    assert stated_beside(tmp_path / f"{weights}.safetensors") == Stated()
+
+
 def test_a_tower_of_unknown_activation_is_taken_with_a_word_of_warning(tmp_path):
     source = from_open_clip()
     report = load_weights(ours("vit", **source.settings), written(tmp_path, source.content))
@@ -174,10 +195,13 @@ def test_the_shipped_clip_is_a_starting_point():
 
 
 def test_square_positions_go_to_a_rectangle_and_are_said(tmp_path):
-    model = foreign.timm_vit(img_size=(64, 64))
-    report = load_weights(ours("vit"), written(tmp_path, model.state_dict()))
+    model, backbone = foreign.timm_vit(img_size=(64, 64)), ours("vit")
+    report = load_weights(backbone, written(tmp_path, model.state_dict()))
     assert report.resized == {"pos_embed": ((4, 4), (4, 2))}
     assert "interpolated from a grid of (4, 4) to (4, 2)" in str(report)
+    square = model.pos_embed[:, 1:].mT.unflatten(2, (4, 4))
+    wanted = F.interpolate(square, (4, 2), mode="bicubic", align_corners=False).flatten(2).mT
+    torch.testing.assert_close(backbone.pos_embed[:, 1:], wanted)
 
 
 def test_positions_of_two_possible_grids_are_the_models_own_if_that_is_one_or_said_to_be_a_guess(tmp_path):
@@ -201,11 +225,15 @@ def test_the_grid_of_a_usual_shape_is_among_the_possible_ones(rows, shape):
 
 
 def test_tables_of_other_windows_are_interpolated_and_said(tmp_path):
-    path = written(tmp_path, SWINS["from_timm_swin"]().content)
-    report = load_weights(ours("from_timm_swin", window_size=7), path)
+    path, backbone = written(tmp_path, SWINS["from_timm_swin"]().content), ours("from_timm_swin", window_size=7)
+    report = load_weights(backbone, path)
     assert len(
         report.resized
     ) == 5 and "5 tables of relative positions interpolated from a grid of (7, 7) to (13, 13)" in str(report)
+    key = "stages.1.blocks.1.attn.w_msa.relative_position_bias_table"
+    for found, table in zip(backbone.state_dict()[key].T, read_checkpoint(path).state[key].T, strict=True):
+        wanted = F.interpolate(table.view(1, 1, 7, 7), (13, 13), mode="bicubic", align_corners=False)
+        torch.testing.assert_close(found, wanted.flatten())
 
 
 def test_norms_of_maps_that_the_source_did_not_give_start_anew(tmp_path):
@@ -317,6 +345,14 @@ def test_torn_files_and_programs_are_named(tmp_path):
     torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)).save(tmp_path / "program.pt")
     with pytest.raises(ContractError, match=r"program\.pt: is a TorchScript program"):
         read_header(tmp_path / "program.pt")
+
+
+@pytest.mark.parametrize("length", [1, 2, 18, 140, 142, 100_000])  # within a number, the name of a class, a tensor, ...
+def test_torchs_old_files_torn_anywhere_are_named_and_not_called_foreign(tmp_path, length):
+    torch.save(foreign.timm_vit().state_dict(), tmp_path / "w.pth", _use_new_zipfile_serialization=False)
+    (tmp_path / "w.pth").write_bytes((tmp_path / "w.pth").read_bytes()[:length])
+    with pytest.raises(ContractError, match=r"w\.pth: is not a whole file of torch \(.+\); make it again"):
+        read_header(tmp_path / "w.pth")
 
 
 def test_weights_that_break_off_are_named(tmp_path):

@@ -118,12 +118,26 @@ def test_hf_pads_swin_maps_as_mmpretrain_does_and_timm_refuses(tmp_path):
         ("pickle", None, "choose one of mmpretrain, timm, hf, onnx"),
         ("timm", "hat", "unknown prompt 'hat'"),
         ("timm", "part=much", "'much' is no number"),
+        ("timm", "part=nan", "weights must be finite"),
+        ("timm", "part=inf,instance=1", "weights must be finite"),
         ("timm", "part", "has no experts and no prompts"),
     ],
 )
 def test_what_cannot_be_exported_is_said_in_a_sentence(tmp_path, format, prompt, words):
     with pytest.raises(ContractError, match=words):
         export(checkpoint(tmp_path, VIT), format, prompt)
+
+
+def test_files_that_are_no_export_are_not_replaced_and_a_former_export_is(tmp_path):
+    path, out = checkpoint(tmp_path, VIT), tmp_path / "mine"
+    out.mkdir()
+    (out / ".gitattributes").touch()
+    export(path, "mmpretrain", out=out)
+    export(path, "mmpretrain", out=out)
+    (out / "README.md").write_text("# Mine\n")
+    with pytest.raises(BenchError, match="mine: holds files that are no export; give --out a new or an empty folder"):
+        export(path, "mmpretrain", out=out)
+    assert (out / "README.md").read_text() == "# Mine\n"
 
 
 def test_a_package_that_is_not_installed_is_named(tmp_path, monkeypatch):

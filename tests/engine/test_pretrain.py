@@ -9,6 +9,10 @@ import pytest
 from safetensors.torch import load_file
 
 from clasp_bench.engine import read_header
+from clasp_bench.engine.claim import claim
+from clasp_bench.engine.pretrain import prepare
+from clasp_bench.errors import ConfigError
+from clasp_bench.teacher import LabelStore
 from tests.conftest import ROOT, run_cli
 
 MAE = next((ROOT / "configs/pretrain/mae").glob("*synthped-quick*.py"))
@@ -43,12 +47,9 @@ def kill_in_the_middle(arguments: list, work_dir: Path, checkpoint: str) -> None
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("method", ["clasp", "mae"])
-def test_killed_and_resumed_ends_in_the_weights_of_an_uninterrupted_run(tmp_path, photos, method):
-    arguments = ["pretrain", CLASP if method == "clasp" else MAE, "--data", photos, *options(steps=12)]
-    if method == "clasp":
-        run_cli("label", photos, "--out", tmp_path / "labels")
-        arguments += ["--labels", tmp_path / "labels"]
+def test_killed_and_resumed_ends_in_the_weights_of_an_uninterrupted_run(tmp_path, photos):
+    run_cli("label", photos, "--out", tmp_path / "labels")
+    arguments = ["pretrain", CLASP, "--data", photos, "--labels", tmp_path / "labels", *options(steps=12)]
     run_cli(*arguments, "--work-dir", tmp_path / "whole")
     kill_in_the_middle([*arguments, "--work-dir", tmp_path / "cut"], tmp_path / "cut", "iter_4.pth")
     run_cli(*arguments, "--work-dir", tmp_path / "cut", "--resume")
@@ -59,6 +60,10 @@ def test_killed_and_resumed_ends_in_the_weights_of_an_uninterrupted_run(tmp_path
     header = read_header(tmp_path / "cut" / "backbone.safetensors")
     assert header["photos_seen"] == 48 and header["data"]["images"] == 24
     assert header["cost"]["wall_seconds"] > 0 and header["cost"]["peak_memory_mb"] > 100
+    store = LabelStore.open(tmp_path / "labels")
+    teacher = {"teacher": "synthclip", "fingerprint": store.meta["fingerprint"]}
+    assert header["labels"] == teacher | {"digest": store.digest}
+    assert (header["method"], header["outside_supervision"], header["seed"]) == ("CLASP", "CLIP", 0)
 
 
 def test_a_finished_run_is_returned_and_another_run_in_its_place_refused(tmp_path, photos):
@@ -94,6 +99,49 @@ def test_a_value_that_the_method_refuses_is_a_sentence_and_takes_no_folder(tmp_p
     done = run_cli(*arguments, "-o", "model.backbone.arch=nono", check=False)
     assert done.returncode == 2 and "model does not build" in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("train_cfg.max_iters=0", "train_cfg.max_iters=0; give a whole number from 1"),
+        ("train_cfg.max_iters=-2", "train_cfg.max_iters=-2; give a whole number from 1"),
+        ("seed=-1", "seed=-1; give a whole number from 0 to 4,294,967,295"),
+        ("seed=4294967296", "seed=4294967296; give a whole number"),
+        ("optim_wrapper.optimizer.lr=-1", "optim_wrapper does not build, .*Invalid learning rate"),
+        ("optim_wrapper.optimizer.lr=abc", "optim_wrapper does not build"),
+        ("optim_wrapper.accumulative_counts=0", "optim_wrapper does not build"),
+        ("param_scheduler.1.begin=200", "param_scheduler does not build, .*end should be larger than begin"),
+        ("train_dataloader.batch_size=0", "train_dataloader does not build, .*batch_size"),
+        ("train_dataloader.num_workers=-1", "train_dataloader does not build, .*num_workers"),
+        ("train_dataloader.dataset.size=128", "train_dataloader.dataset does not build"),
+        ("model.backbone.patch_size=0", "model does not build, .*zero"),
+    ],
+)
+def test_a_value_that_cannot_be_trained_with_is_refused_before_a_folder_is_taken(photos, option, words):
+    with pytest.raises(ConfigError, match=words):
+        prepare(MAE, photos, options=[option])
+
+
+@pytest.mark.parametrize("name", ["backbone.safetensors", "iter_4.pth"])
+def test_what_another_run_left_is_not_taken_for_this_runs(tmp_path, name):
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ConfigError, match=rf"{name}: is of a run that .*give another --work-dir, or move it away"):
+        claim(tmp_path, {"seed": 1}, resume=True)
+    assert not (tmp_path / "run.json").exists()
+
+
+@pytest.mark.parametrize("content", ["", '{"seed": 1', "[1]", "null"])
+def test_a_marker_that_says_nothing_is_named(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"run\.json: does not say what run this is .*give another --work-dir"):
+        claim(tmp_path, {"seed": 1}, resume=True)
+
+
+def test_a_folder_with_brackets_is_printed_as_it_is(tmp_path, photos, command, monkeypatch):
+    monkeypatch.setattr("clasp_bench.engine.pretrain.pretrain", lambda run, work_dir, resume: work_dir / "weights")
+    done = command("pretrain", MAE, "--data", photos, "--work-dir", tmp_path / "[lr=1e-3]" / "run[/a]")
+    assert f"weights: {tmp_path}/[lr=1e-3]/run[/a]/weights" in done.stdout
 
 
 def test_clasp_without_labels_and_a_missing_folder_are_sentences(tmp_path, photos):

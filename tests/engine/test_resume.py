@@ -4,16 +4,18 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.visualization import LocalVisBackend
 
-from clasp_bench.engine import label_truth
+from clasp_bench.engine import health, label_truth
 from clasp_bench.engine.checkpoints import checkpoints
 from clasp_bench.engine.hooks import CostHook
-from clasp_bench.errors import BenchError, ConfigError, DataError, Diverged, Preempted
+from clasp_bench.errors import BenchError, ConfigError, ContractError, DataError, Diverged, Preempted
 from clasp_bench.teacher import load_vocabulary
 from tests.data.test_sources import FORMS, stored
 from tests.engine.runs import CLASP, MAE, in_another_process, made_up_labels, run, same, weights
@@ -139,6 +141,27 @@ def test_the_oldest_checkpoint_goes_only_when_the_new_one_is_there(tmp_path, pho
     assert steps_kept(tmp_path / "run") == [6]
 
 
+def test_a_full_disk_is_said_by_whatever_writes(tmp_path, photos, monkeypatch):
+    def no_space(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(LocalVisBackend, "add_scalars", no_space)
+    with pytest.raises(BenchError, match=r"run: could not be written \(No space left on device\)"):
+        run(tmp_path / "run", photos, default_hooks__logger__interval=2)
+
+
+def test_a_torn_checkpoint_is_named_and_without_it_the_one_before_is_gone_on_from(tmp_path, photos):
+    whole = run(tmp_path / "whole", photos)
+    with pytest.raises(Crash):
+        run(tmp_path / "cut", photos, hooks=at(5, crash))
+    torn = tmp_path / "cut" / "iter_4.pth"
+    torn.write_bytes(torn.read_bytes()[:-1000])
+    with pytest.raises(ContractError, match=r"iter_4\.pth: is torn; remove it, and --resume goes on from iter_2\.pth"):
+        run(tmp_path / "cut", photos, resume=True)
+    torn.unlink()
+    assert same(whole, run(tmp_path / "cut", photos, resume=True))
+
+
 def test_a_loss_that_is_not_finite_is_named_and_the_last_good_checkpoint_kept(tmp_path, photos):
     with pytest.raises(
         Diverged, match=r"step 6: loss_reconstruction is nan; the last good checkpoint is .*iter_4\.pth"
@@ -157,6 +180,24 @@ def test_collapsed_features_are_named(tmp_path, photos):
     with pytest.raises(Diverged, match=r"step 4: features have collapsed \(standard deviation 0\.0.*RankMe 1\.0"):
         run(tmp_path / "run", photos, hooks=at(4, flatten_features))
     assert steps_kept(tmp_path / "run") == [2]
+
+
+@pytest.mark.parametrize(
+    ("features", "too_low"),
+    [
+        (torch.tensor([[1.0], [-1.0]]).expand(2, 8), (False, True)),
+        (1 + 0.005 * torch.randn(64, 64, generator=torch.Generator().manual_seed(0)), (True, False)),
+    ],
+    ids=["spread along one direction", "nearly the same in every direction"],
+)
+def test_either_of_spread_and_rank_is_enough_for_a_collapse(tmp_path, monkeypatch, features, too_low):
+    hook = health.CollapseHook(interval=1)
+    assert (health.feature_std(features) < hook.least_std, health.rankme(features) < hook.least_rank) == too_low
+    monkeypatch.setattr(health, "_features", lambda *_: features)
+    visualizer = SimpleNamespace(add_scalars=lambda *_, **__: None)
+    runner = SimpleNamespace(iter=0, model=torch.nn.Identity(), visualizer=visualizer, work_dir=tmp_path)
+    with pytest.raises(Diverged, match="step 1: features have collapsed"):
+        hook.after_train_iter(runner, 0)
 
 
 def test_features_that_are_not_finite_are_named(tmp_path, photos):
@@ -213,8 +254,6 @@ def test_runs_that_start_in_the_same_second_keep_their_curves_apart(tmp_path, ph
 
 
 def test_where_the_truth_is_known_the_labels_are_scored_against_it(tmp_path, photos, monkeypatch):
-    from types import SimpleNamespace
-
     from clasp_bench.teacher import evaluate
 
     asked = []

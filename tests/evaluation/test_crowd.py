@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from clasp_bench.errors import DataError
-from clasp_bench.evaluation.crowd import CityPersonsMetric
+from clasp_bench.evaluation.crowd import CityPersonsMetric, match
 from clasp_bench.evaluation.crowdhuman import CrowdHumanMetric
 
 SIZE = (400, 600)  # height, width
@@ -123,6 +123,13 @@ TALL, ELSEWHERE = [0, 0, 41, 100], [300, 0, 341, 100]
 )
 def test_miss_rate_worked_out_by_hand(tmp_path, people, detections, expected):
     assert citypersons(tmp_path / "gt.json", [(people, detections)])["citypersons/MR"] == pytest.approx(expected)
+
+
+def test_of_equal_overlaps_the_later_person_is_taken():
+    """The first detection lies halfway between two people; the second, at one end, finds only who stands there."""
+    people, halfway = np.array([[0.0, 0, 10, 10], [4, 0, 14, 10]]), [2.0, 0, 12, 10]
+    found = [match(np.array([halfway, end]), people, np.zeros(2, bool)).tolist() for end in people]
+    assert found == [[1, 1], [1, 0]]
 
 
 def test_subset_without_people_is_left_out_and_said(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from clasp_bench.errors import DataError
 from clasp_bench.evaluation import ranking
-from clasp_bench.evaluation.ranking import inner_product, rank
+from clasp_bench.evaluation.ranking import Ranking, inner_product, rank
 
 ON_DEVICE = partial(inner_product, device="cuda" if torch.cuda.is_available() else "cpu")
 
@@ -110,6 +110,12 @@ def test_scores_of_a_ranking_worked_out_by_hand():
     assert found.mean_ap == pytest.approx((1 + 2 / 3) / 2)
     assert found.mean_inp == pytest.approx(2 / 3)
     assert found.cmc(1) == 1.0
+
+
+def test_cmc_counts_the_queries_with_a_positive_among_the_first_k():
+    nothing = np.full(4, np.nan)
+    found = Ranking(nothing, nothing, first=np.array([0, 1, 5, -1]))
+    assert [found.cmc(k) for k in (1, 2, 5, 6)] == pytest.approx([1 / 3, 2 / 3, 2 / 3, 1])
 
 
 def test_own_camera_and_junk_take_no_place():

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from clasp_bench.evaluation import rerank
 from clasp_bench.evaluation.ranking import rank
 from clasp_bench.evaluation.rerank import KReciprocal
 
@@ -42,8 +43,10 @@ def people(seed, queries=12, entries=60, width=8):
     return tuple(part for values in (feature, person, camera) for part in (values[:queries], values[queries:]))
 
 
+@pytest.mark.parametrize("block", [7, rerank.ROWS_AT_A_TIME])
 @pytest.mark.parametrize("setting", [(20, 6, 0.3), (6, 1, 0.0), (7, 3, 0.8)])
-def test_final_distances_are_those_of_the_equations(setting):
+def test_final_distances_are_those_of_the_equations_in_blocks_of_any_size(monkeypatch, setting, block):
+    monkeypatch.setattr(rerank, "ROWS_AT_A_TIME", block)
     query, gallery, *_ = people(seed=3)
     similarity = KReciprocal(*setting)(query, gallery)
     found = -np.concatenate([similarity(slice(0, 5)), similarity(slice(5, 12))])

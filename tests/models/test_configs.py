@@ -6,14 +6,20 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import DefaultScope
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import KEYPOINT_CODECS
 
+from clasp_bench.data.label_sets import LIP_CLASSES
+from clasp_bench.data.openmmlab.coco_pose import CocoPose
 from clasp_bench.engine.catalogue import build
 from clasp_bench.engine.config import load_config
 from clasp_bench.models.backbones import CLASPSwin
 from clasp_bench.registry import MODELS
+from clasp_bench.tasks.pose import MIRRORED
 
 ROOT = Path(__file__).parents[2]
+# of LIP's classes, each left one with its right one
+SIDES = [(n, LIP_CLASSES.index(name.replace("Left", "Right"))) for n, name in enumerate(LIP_CLASSES) if "Left" in name]
 
 
 @pytest.fixture
@@ -85,6 +91,9 @@ def test_every_transfer_config_builds_a_model_whose_parts_fit_each_other_and_the
         assert sizes == [decoder.input_size] * 2
     else:
         assert made.shape[:2] == (1, {"reid": 3, "attribute": 26, "parsing": 20}[task])
+    if task == "parsing":
+        (flip,) = [step for step in config.train_dataloader.dataset.pipeline if "swap_seg_labels" in step]
+        assert list(config.model.mirrored_classes) == list(flip.swap_seg_labels) == SIDES
     assert config.param_scheduler[-1].end == config.train_cfg.max_iters
     for before, after in zip(config.param_scheduler, config.param_scheduler[1:], strict=False):
         assert before.end == after.begin
@@ -104,3 +113,7 @@ def test_joints_come_back_from_their_heatmaps_where_they_were(path):
     found = np.stack([codec.decode(codec.encode(joint)["heatmaps"])[0] for joint in joints])
     # what is decoded is cut from the photo as a share of the size, so that its last pixel is at the size itself
     assert np.abs(found * (size - 1) / size - joints).max() < 1.0
+
+
+def test_joints_are_mirrored_as_mmpose_mirrors_cocos():
+    assert parse_pose_metainfo(CocoPose.METAINFO)["flip_indices"] == MIRRORED

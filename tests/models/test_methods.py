@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from clasp_bench.models.heads.projection import Center, cross_view_entropy
 from clasp_bench.models.methods.base import encode
 from clasp_bench.models.methods.mae import PersonMAEHead, PersonMAEViT
 from tests.conftest import ROOT
-from tests.models.quick import build
+from tests.models.quick import build, quick_config
 
 PREPROCESSOR = dict(
     type=MultiCropPreprocessor,
@@ -93,7 +94,7 @@ def test_cross_view_entropy_by_hand():
 
     pairs = [((0.25, 0.75), (0.2, 0.8)), ((0.25, 0.75), (0.9, 0.1)), ((1, 0), (0.5, 0.5)), ((1, 0), (0.9, 0.1))]
     wanted = sum(entropy(*pair) for pair in pairs) / 4
-    assert cross_view_entropy(target, logits).item() == torch.tensor(wanted).item()
+    assert cross_view_entropy(target, logits).item() == pytest.approx(wanted, abs=1e-6)
 
 
 def test_centre_is_taken_off_before_sharpening_and_then_moves():
@@ -220,6 +221,33 @@ def test_a_loss_of_weight_zero_is_not_computed():
     load = torch.stack([losses[f"expert_load/attribute_{expert}"] for expert in range(4)])
     torch.testing.assert_close(load.sum(), torch.tensor(1.0))
     torch.testing.assert_close(losses["expert_entropy/attribute"], -torch.xlogy(load, load).sum() / math.log(4))
+
+
+def test_the_routers_losses_are_means_over_layers_at_their_weights():
+    weights = dict(balance=0.5, z=0.25)
+    method = clasp(weights=dict(instance=0.0, part=0.0, **weights))
+    losses = method(**method.data_preprocessor(batch()), mode="loss")
+    for name, weight in weights.items():
+        one, other = (getattr(routing, name) for routing in method.backbone.routing())  # under the only prompt
+        torch.testing.assert_close(losses[f"loss_{name}"], weight * (one + other) / 2)
+
+
+def test_mae_pays_for_the_patches_that_its_backbone_did_not_see():
+    method, image = build(quick_config("mae")), torch.randn(3, 3, 128, 64)
+
+    def seen(pictures):
+        torch.manual_seed(1)
+        return method.backbone(pictures)
+
+    with torch.no_grad():
+        latent, mask, place = seen(image)
+        hidden = mask.unflatten(1, (8, 4)).repeat_interleave(16, 1).repeat_interleave(16, 2)[:, None].bool()
+        torch.testing.assert_close(seen(torch.where(hidden, image + 1, image))[0], latent)
+        torch.manual_seed(1)
+        found = method.loss(SimpleNamespace(global_=image[None]))["loss_reconstruction"].item()
+        error = (method.decoder(latent, place) - method.head.construct_target(image)).square().mean(2)
+    assert (mask.sum(1) == 24).all()  # 75 % of 32
+    assert found == pytest.approx(error[mask.bool()].mean().item(), rel=1e-5)
 
 
 def test_mae_reads_tall_images_and_learns():

@@ -5,17 +5,20 @@ import math
 import pytest
 import torch
 from mmengine.logging import MessageHub, MMLogger
+from torch.nn import functional as F
 
 from clasp_bench.engine.catalogue import build as build_config
 from clasp_bench.engine.config import load_config
 from clasp_bench.errors import ConfigError
 from clasp_bench.models.captions import CaptionReader, CaptionTower
 from clasp_bench.models.contrast import info_nce
+from clasp_bench.models.methods.base import encode
 from clasp_bench.models.methods.xclip import assignment_loss
 from clasp_bench.registry import MODELS
 from clasp_bench.teacher import load_vocabulary
 from tests.models.quick import build, photos_of, quick_config
 
+LABELS = ("attributes", "attribute_confidence")
 GROUPS = [len(classes) for classes in load_vocabulary("person").attributes.values()]
 
 
@@ -106,6 +109,21 @@ def test_softened_contrast_by_hand():
     assert info_nce(one, other, 0.5, soft, hardness=0.3).item() == pytest.approx(wanted, abs=1e-6)
 
 
+def test_xclip_contrasts_and_assigns_each_photo_and_its_own_caption():
+    method = build(quick_config("xclip"))
+    data = method.data_preprocessor(photos_of(quick_config("xclip")), True)
+    with torch.no_grad():
+        found = method(**data, mode="loss")
+        photos = encode(method.backbone, data["crops"].global_)[0, :, 0]
+        features = photos, method.caption_tower(*(data[key] for key in LABELS))
+        one, other = (F.normalize(head(x), dim=1) for head, x in zip(method.embed, features, strict=True))
+        assigned = [head((x,))[0] / 0.3 for head, x in zip(method.assign, features, strict=True)]
+    logits, own = one @ other.T / 0.07, torch.arange(4)
+    contrast = (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+    torch.testing.assert_close(found["loss_clip"], contrast, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found["loss_nclip"], 0.2 * assignment_loss(*assigned, 1.0, 2.5), atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("name", "said"), [("clip", "CLIP"), ("nclip", "nCLIP (reconstruction)"), ("xclip", "xCLIP (reconstruction)")]
 )
@@ -137,7 +155,29 @@ def test_harmony_at_the_first_step_is_ibot_at_half_weight_and_clip():
     for name in ("loss_instance", "loss_patch"):
         torch.testing.assert_close(ours[name], 0.5 * theirs[name], atol=1e-5, rtol=1e-5)
     assert ours.keys() == {"loss_instance", "loss_patch", "loss_reconstruction", "loss_clip"}
-    assert 0 < ours["loss_clip"] < 20 and 0 < ours["loss_reconstruction"] < 6
+
+
+def test_harmonys_own_caption_shares_the_target_with_what_the_teacher_finds_alike():
+    method = build(quick_config("harmony"))
+    data = method.data_preprocessor(photos_of(quick_config("harmony")), True)
+    method.update_teacher()  # which is the student until then
+    method.teacher.steps.fill_(20)  # softened as far as it goes
+    for embed in method.embed:
+        torch.nn.init.normal_(embed.weight)
+
+    def cosines(backbone, caption_tower, embed):
+        features = encode(backbone, data["crops"].global_[:1])[0, :, 0], caption_tower(*(data[key] for key in LABELS))
+        one, other = (F.normalize(head(x), dim=1) for head, x in zip(embed, features, strict=True))
+        return one @ other.T
+
+    with torch.no_grad():
+        found = method(**data, mode="loss")["loss_clip"]
+        mine = cosines(method.backbone, method.caption_tower, method.embed)
+        taught = cosines(*(method.teacher.module[part] for part in (0, 2, 3)))
+    pairs = (mine, taught), (mine.T, taught.T)
+    targets = [0.2 * torch.eye(4) + 0.8 * (soft / 0.1).softmax(1) for _, soft in pairs]
+    wanted = sum(F.cross_entropy(one / 0.07, target) for (one, _), target in zip(pairs, targets, strict=True)) / 2
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
 
 
 def test_harmony_rebuilds_every_global_view():

@@ -166,6 +166,23 @@ def test_mtv_without_language_and_boxes_is_ibot():
     assert losses_of(mtv, nobody)["loss_grounding"] == 0 < ours["loss_grounding"]
 
 
+def test_mtv_reads_its_first_view_for_captions_and_boxes():
+    method, photos = build(quick_config("mtv")), photos_of(quick_config("mtv"))
+    photos["part_confidence"] *= photos["part_confidence"] > 0.8  # boxes of a few patches
+    data = method.data_preprocessor(photos, True)
+    with torch.no_grad():
+        found, crops = method(**data, mode="loss"), data["crops"]
+        tokens = encode(method.backbone, crops.global_)[0]
+        inside, weight = part_boxes(crops.parts[0], crops.part_confidence[0], 1 + len(method.part_names.weight))
+        means = torch.einsum("bpn,bnd->bpd", inside, tokens[:, 1:]) / inside.sum(2, keepdim=True).clamp(min=1)
+        cosine = F.cosine_similarity(method.box_embed(means)[:, :, None], method.part_names.weight, dim=3)
+        read = tokens[:, 0], method.caption_tower(*(data[key] for key in LABELS))
+        pair = (embed(feature) for embed, feature in zip(method.embed, read, strict=True))
+        language = sigmoid_contrast(*pair, torch.tensor(10.0), torch.tensor(-10.0))
+    torch.testing.assert_close(found["loss_language"], language, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found["loss_grounding"], grounding_loss(10 * cosine - 10, weight), atol=1e-4, rtol=1e-4)
+
+
 def test_regions_by_hand():
     tokens = torch.tensor([[[1.0], [3.0], [5.0], [7.0]]])
     parts, confidence = torch.tensor([[0, 2, 2, 1]]), torch.tensor([[0.4, 1.0, 0.5, 0.0]])
@@ -192,6 +209,29 @@ def test_each_level_of_the_distillation_learns_from_its_own_scores():
     assert nobody["loss_part"] not in (0, whole["loss_part"])
     unseen = losses_of(method, data | {"attributes": torch.zeros_like(data["attributes"])})
     assert unseen["loss_photo"] == unseen["loss_person"] == 0 and unseen["loss_part"] == whole["loss_part"]
+
+
+def test_photo_and_person_learn_their_own_photos_scores_and_a_sure_patch_counts_more_in_a_person():
+    method = build(quick_config("multilevel"))
+    data = method.data_preprocessor(photos_of(quick_config("multilevel")), True)
+    wanted = dict(photo=0.0, person=0.0)
+    with torch.no_grad():
+        found, crops = method(**data, mode="loss"), data["crops"]
+        tokens = encode(method.backbone, crops.global_)
+        for view, photo in product(range(2), range(4)):
+            parts, sure = (labels[view, photo].flatten() for labels in (crops.parts, crops.part_confidence))
+            photo_token, *patches = tokens[view, photo]
+            person = sum(c * patch for c, part, patch in zip(sure, parts, patches, strict=True) if part)
+            logits = dict(
+                photo=method.photo_classifier(photo_token),
+                person=method.person_classifier(person / sure[parts > 0].sum()),
+            )
+            for level, said in logits.items():
+                groups = zip(said.split(GROUPS), data["attributes"][photo].split(GROUPS), strict=True)
+                costs = [(soft * (soft.log() - mine.log_softmax(0))).sum() for mine, soft in groups]
+                wanted[level] += torch.stack(costs).mean() / 8
+    for level, value in wanted.items():
+        torch.testing.assert_close(found[f"loss_{level}"], value, atol=1e-5, rtol=1e-4)
 
 
 def paths(steps: int):

@@ -17,6 +17,7 @@ from clasp_bench.errors import ConfigError, DataError, LabelMismatch
 from clasp_bench.models.clustering import body_parts, k_means
 from clasp_bench.models.contrast import info_nce
 from clasp_bench.models.heads.projection import cross_view_entropy
+from clasp_bench.models.masking import encode_visible, hide
 from clasp_bench.models.methods.hap import part_patches
 from clasp_bench.models.methods.part_aware import RegionCropPreprocessor
 from tests.engine.runs import made_up_joints
@@ -246,6 +247,20 @@ def test_hap_hides_some_of_a_drawn_part_first():
     assert count.float().mean().item() == pytest.approx(0.5 * (1 + 2) / 3, abs=0.1)
     patches[:, 0, 3:] = False
     assert not (method.draw_priority(patches) < 0).any(), "30 % of three is less than a patch"
+
+
+def test_hap_pays_for_the_hidden_patches_of_both_masks(monkeypatch):
+    method, drawn = build(quick_config("hap")), torch.rand(2, 4, 32)
+    monkeypatch.setattr(method, "draw_priority", lambda patches: drawn)
+    data = crops_of("hap", method)
+    images, errors = data["crops"].global_[0], []
+    with torch.no_grad():
+        found = method(**data, mode="loss")["loss_reconstruction"].item()
+        for priority in drawn:
+            latent, _, place = encode_visible(method.backbone, images, priority, hidden=16)
+            error = (method.decoder(latent, place) - method.head.construct_target(images)).square().mean(2)
+            errors.append(error[hide(priority, 16)].mean().item())
+    assert found == pytest.approx(sum(errors) / 2, rel=1e-5)
 
 
 def test_hap_aligns_the_two_masked_views_each_to_the_other_as_it_is(monkeypatch):

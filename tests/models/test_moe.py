@@ -77,6 +77,21 @@ def test_tied_logits_choose_experts_once_and_weigh_them_evenly(tokens, top_k, se
     torch.testing.assert_close(moe(x, torch.zeros(8))[0], wanted, atol=1e-5, rtol=1e-5)
 
 
+def test_experts_are_the_likeliest_weighed_by_their_likelihood():
+    torch.manual_seed(0)
+    moe = PCMoE(8, 12, num_experts=4, top_k=2)
+    with torch.no_grad():
+        moe.route_token.weight.normal_()
+        moe.w1.add_(0.3 * torch.randn_like(moe.w1))  # experts start equal
+        moe.w2.add_(0.3 * torch.randn_like(moe.w2))
+    x, prompt = torch.randn(1, 7, 8), torch.randn(8)
+    logits = moe.route_token(x[0]) + moe.route_prompt(prompt)
+    gate, expert = logits.softmax(-1).topk(2, -1)
+    wanted = brute_force(x[0], expert, gate / gate.sum(-1, keepdim=True), moe.w1, moe.b1, moe.w2, moe.b2)
+    torch.testing.assert_close(moe(x, prompt)[0], wanted, atol=1e-5, rtol=1e-5)
+    assert moe.routing.z.item() == pytest.approx(logits.exp().sum(1).log().square().mean().item(), rel=1e-5)
+
+
 @pytest.mark.parametrize("grouped", [True, False])
 def test_gradients_are_the_same_bits_every_time(monkeypatch, grouped):
     monkeypatch.setattr(dispatch, "_uses_grouped_mm", lambda *_: grouped)

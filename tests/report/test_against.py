@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from clasp_bench.errors import RecordError
@@ -14,12 +15,15 @@ def only(table, reference, other, metric="mAP"):
 
 
 def test_win_tie_and_loss_are_the_references_whatever_the_direction():
-    table = table_of(*runs("A", 50, 51, 52), *runs("B", 30, 31, 32), *runs("C", 50.1, 51.2, 51.9))
+    figures = {"A": (50, 51, 52), "B": (30, 31, 32), "C": (50.1, 51.2, 51.9)}
+    table = table_of(*(run for method, values in figures.items() for run in runs(method, *values)))
+    deviation = np.sqrt(np.mean([np.var(values, ddof=1) for values in figures.values()]))
     for metric in ("mAP", "error"):
         assert only(table, "A", "B", metric).verdict == WIN
         assert only(table, "B", "A", metric).verdict == LOSS
         assert only(table, "A", "C", metric).verdict == TIE
         assert only(table, "A", "B", metric).mean == pytest.approx(20)
+        assert only(table, "A", "B", metric).in_noise == pytest.approx(20 / deviation)
 
 
 def test_differences_are_taken_seed_by_seed():

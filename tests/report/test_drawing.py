@@ -9,9 +9,9 @@ from tests.suite.records import a_record
 TASKS, METHODS = ("reid", "attribute"), {"CLASP": 40.0, "a & <b>": 35.0, "random": 20.0}
 
 
-def drawn(seeds):
+def drawn(seeds, world="synthped-quick"):
     records = [
-        a_record(method, task=task, seed=seed, mAP=value + seed)
+        a_record(method, task=task, seed=seed, mAP=value + seed, world=world)
         for method, value in METHODS.items()
         for task in TASKS
         for seed in range(seeds)
@@ -33,6 +33,12 @@ def test_there_is_a_picture_of_each_task_and_of_cost_and_quality():
     assert [it.name for it in drawn(2)] == [f"plots/synthped-quick-{what}.svg" for what in (*sorted(TASKS), "cost")]
 
 
+def test_worlds_whose_letters_no_file_name_takes_have_files_of_their_own():
+    worlds = ("фото", "人", "my photos", "my-photos")
+    assert len({it.name for world in worlds for it in drawn(1, world)}) == len(worlds) * len(drawn(1))
+    assert all(it.name.isascii() and " " not in it.name for world in worlds for it in drawn(1, world))
+
+
 def test_a_picture_is_whole_by_itself_and_has_the_same_bytes_every_time():
     first, again = drawn(3), drawn(3)
     assert first == again
@@ -43,5 +49,6 @@ def test_a_picture_is_whole_by_itself_and_has_the_same_bytes_every_time():
 
 
 def test_bars_have_intervals_where_there_are_several_seeds():
-    assert all(length > 1 for length in whiskers(drawn(3)[0]))
+    lengths = whiskers(drawn(3)[0])
+    assert len(lengths) == len(METHODS) and all(length > 1 for length in lengths)
     assert not any(whiskers(drawn(1)[0]))

@@ -57,6 +57,14 @@ def test_pretraining_of_unknown_cost_is_not_called_none():
     assert "| tower | none | – | 30.0 | – | – | – |" in summary(table)
 
 
+def test_a_world_may_have_a_space_and_lines_may_end_as_they_do_elsewhere():
+    record = a_record("CLASP", mAP=40, world="my photos")
+    readme = README.replace("synthped-quick", "my photos").replace("\n", "\r\n")
+    filled = fill(readme, assemble([record]), {})
+    assert "| CLASP | synthclip |" in filled and "old figures" not in filled
+    assert filled.count("\n") == filled.count("\r\n")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("no markers", "has no table to fill"), (README.replace("quick", "small"), "results of synthped-small, but")],
@@ -69,9 +77,10 @@ def test_a_text_that_cannot_be_filled_is_a_sentence(text, said):
 def test_the_command_fills_a_file_and_leaves_it_whole_when_it_cannot(tmp_path, command):
     for record in RECORDS:
         write_record(record, tmp_path / "results")
-    (tmp_path / "README.md").write_text(README + README.replace("results", "plots"))
+    (tmp_path / "README.md").write_text(README + README.replace("results", "plots"), newline="\r\n")
     command("report", tmp_path / "results", "--fill", tmp_path / "README.md")
-    filled = (tmp_path / "README.md").read_text()
+    filled = (tmp_path / "README.md").read_bytes().decode()
+    assert filled.count("\n") == filled.count("\r\n") > 10
     assert "| CLASP | synthclip |" in filled
     assert 'src="results/plots/synthped-quick-reid.svg"' in filled
     assert (tmp_path / "results/plots/synthped-quick-reid.svg").is_file()

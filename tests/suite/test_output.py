@@ -32,7 +32,7 @@ def test_the_reason_is_what_stands_in_the_box_of_an_option_that_is_wrong(tmp_pat
 
 
 @given(st.lists(st.text(alphabet="ab é\r"), max_size=8), st.integers(1, 9))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_log_is_followed_line_by_line_however_it_is_written(tmp_path_factory, lines, step):
     log = tmp_path_factory.mktemp("log") / "log"
     log.write_text("of an earlier try\n")

@@ -158,7 +158,7 @@ def test_photos_that_are_no_folder_are_not_labelled(configs):
 def test_a_task_on_a_universe_of_elsewhere_is_in_its_world(configs, tmp_path):
     universe = tmp_path / "elsewhere"
     universe.mkdir()
-    (universe / "universe.json").write_text('{"scale": "small"}')
+    (universe / "universe.json").write_text('{"generator": 2, "scale": "small", "seed": 1}')
     steps = steps_of(configs, tasks={"reid": {"data": str(universe)}})
     assert {step.run.world for step in steps if step.run} == {"synthped-small"}
 
@@ -277,6 +277,12 @@ def test_a_change_touches_what_depends_on_it_and_nothing_else(configs):
     assert by_teacher == {"label", "pretrain-CLASP", "report"} | {name for name in before if "transfer-CLASP" in name}
     (configs / "transfer/attribute.py").write_text("lr = 2\n")
     assert changed(before, steps_of(configs)) == {"report"} | {name for name in before if "attribute" in name}
+
+
+def test_a_new_version_runs_every_step_anew(configs, monkeypatch):
+    before = fingerprints(steps_of(configs))
+    monkeypatch.setattr("clasp_bench.suite.plan.__version__", "9.9")
+    assert changed(before, steps_of(configs)) == set(before)
 
 
 def test_a_change_of_a_base_config_touches_the_methods_that_read_it(configs):

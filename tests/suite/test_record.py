@@ -2,6 +2,7 @@ import errno
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -98,12 +99,16 @@ def test_files_that_are_no_records_are_skipped_by_name_and_reason(tmp_path):
     assert "metrics.mAP.value" in by_file["metric.json"]
 
 
-def test_a_copy_of_a_record_counts_once(tmp_path):
-    path = write_record(a_record(), tmp_path)
-    (tmp_path / "copy.json").write_bytes(path.read_bytes())
-    records, warnings = read_records(tmp_path)
-    assert len(records) == 1
-    assert len(warnings) == 1 and "copy.json" in warnings[0] and str(path) in warnings[0]
+@pytest.mark.parametrize("days", [-1, 1])
+def test_of_two_records_of_a_run_the_newer_counts(tmp_path, days):
+    record = a_record(mAP=40)
+    path = write_record(record, tmp_path)
+    other = a_record(mAP=41, created=record.created + timedelta(days=days))
+    (tmp_path / "copy.json").write_text(other.model_dump_json())
+    (counts,), (warning,) = read_records(tmp_path)
+    assert counts == max(record, other, key=lambda one: one.created)
+    older, newer = (path, tmp_path / "copy.json")[::days]
+    assert warning.startswith(f"{older}: the same run as {newer}, which is newer")
 
 
 def test_an_older_schema_is_migrated(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from clasp_bench.cli import main
 from clasp_bench.data.market1501 import Market1501
+from clasp_bench.data.pa100k import PA100K
 from clasp_bench.engine.contract import open_backbone
 from clasp_bench.engine.contract.whole_model import open_model
 from clasp_bench.errors import ConfigError
@@ -39,14 +40,18 @@ def edited(folder, task, line):
     return path
 
 
+def tokens_of(data, weights):
+    """The backbone and its last tokens of all crops."""
+    backbone, _ = open_backbone(weights, out_type="raw")
+    mean, std = (torch.tensor(value).view(3, 1, 1) for value in ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]))
+    with torch.no_grad():
+        return backbone, backbone(torch.stack([(data.crop(index) - mean) / std for index in range(len(data))]))[-1]
+
+
 def test_frozen_reid_is_the_ranking_by_the_backbones_own_class_token(universe, weights, tmp_path):
     transfer = prepare("reid", weights, data=universe, frozen=True)
     outcome = run(transfer, tmp_path / "work", resume=False)
-    backbone, _ = open_backbone(weights, out_type="raw")
-    test = Market1501(universe / "market1501", "test", (128, 64))
-    mean, std = (torch.tensor(value).view(3, 1, 1) for value in ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]))
-    with torch.no_grad():
-        tokens = backbone(torch.stack([(test.crop(index) - mean) / std for index in range(len(test))]))[-1]
+    backbone, tokens = tokens_of(Market1501(universe / "market1501", "test", (128, 64)), weights)
     feature = torch.nn.functional.normalize(tokens[:, 0], dim=1)
     similarity = feature[:10] @ feature[10:].T  # 10 queries, each with one true match of the other camera
     rank = [1 + int((row > row[index]).sum()) for index, row in enumerate(similarity)]
@@ -68,13 +73,25 @@ def test_frozen_record_is_kept_apart_from_fine_tuned_ones(universe, weights, tmp
     assert "k-reciprocal re-ranking (k1=20, k2=6, weight=0.3)" in reranked.protocol
 
 
+def features_and_attributes(universe, weights, split):
+    data = PA100K(universe / "pa100k", split, (128, 64))
+    _, tokens = tokens_of(data, weights)
+    pooled = torch.cat([tokens[:, 0], tokens[:, 1:].mean(1)], dim=1)
+    return torch.nn.functional.normalize(pooled, dim=1).numpy(), data.labels > 0
+
+
 def test_frozen_attributes_on_held_out_data_never_open_the_test_split(universe, weights, tmp_path):
     transfer = prepare("attribute", weights, data=universe, frozen=True, held_out=True)
     parts = [transfer.config[f"{part}_dataloader"].dataset.split for part in ("train", "test")]
     assert parts == ["train", "val"]
     outcome = run(transfer, tmp_path, resume=False)
-    assert list(outcome.figures) == list(find_task("attribute").figures)
-    assert outcome.note.endswith("neighbours, chosen on the last fifth of the training photos")
+    (known, labels), (asked, truth) = (features_and_attributes(universe, weights, part) for part in parts)
+    count = choose_count(known, labels)
+    (logits,) = neighbour_logits(known, labels, asked, [count])
+    rows = zip(torch.from_numpy(logits), torch.from_numpy(truth).float(), strict=True)
+    scored = AttributeMetric().compute_metrics([{"logits": row, "attributes": label} for row, label in rows])
+    assert outcome.figures == pytest.approx(scored) and list(scored) == list(find_task("attribute").figures)
+    assert outcome.note == f"{count} neighbours, chosen on the last fifth of the training photos"
     assert transfer.protocol == "frozen features (cls+mean) on val, k nearest neighbours in train, no training"
 
 
@@ -117,7 +134,7 @@ def test_one_neighbour_gives_its_own_labels():
     assert (logits > 0).tolist() == labels[(asked @ known.T).argmax(1)].tolist()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 60))
 def test_neighbours_do_not_depend_on_the_order_of_photos_and_follow_the_formula(seed, count):
     rng = np.random.default_rng(seed)
@@ -154,12 +171,21 @@ def test_command_records_frozen_features(universe, weights, tmp_path, monkeypatc
 
 
 def test_settings_are_tried_on_held_out_data_and_the_best_is_named(universe, weights, tmp_path, monkeypatch, capsys):
+    parts = set()
+
+    def noting(transfer, *arguments, **more):
+        parts.add(tuple(transfer.config[f"{part}_dataloader"].dataset.split for part in ("train", "test")))
+        return run(transfer, *arguments, **more)
+
+    monkeypatch.setattr("clasp_bench.tasks.choose.run", noting)
     over = [f'model.backbone.prompt_mixture={{"{prompt}": 1}}' for prompt in ("part", "instance")]
     tried = list(try_settings("reid", over, tmp_path, OPTIONS["reid"], weights=weights, data=universe))
+    assert parts == {("fit", "held_out")}
     assert [one.setting for one in tried] == over and all(one.seconds > 0 and one.figure == "mAP" for one in tried)
     assert best(tried).value == max(one.value for one in tried)
     mixtures = [
-        prepare("reid", weights, data=universe, options=[one]).config.model.backbone.prompt_mixture for one in over
+        prepare("reid", weights, data=universe, options=[*OPTIONS["reid"], one]).config.model.backbone.prompt_mixture
+        for one in over
     ]
     assert list(map(dict, mixtures)) == [{"part": 1}, {"instance": 1}]
     with pytest.raises(

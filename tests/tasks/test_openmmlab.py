@@ -14,12 +14,13 @@ from torch.utils.data import DataLoader
 from clasp_bench.data.openmmlab.citypersons import CityPersonsBoxes
 from clasp_bench.data.openmmlab.crowdhuman import CrowdHumanBoxes
 from clasp_bench.data.openmmlab.layout import OfficialLayout, SeededSampler
+from clasp_bench.data.openmmlab.lip import LIP
 from clasp_bench.engine.contract import read_header, save_weights
 from clasp_bench.errors import ConfigError, ContractError, DataError, UnreadableImage
 from clasp_bench.models.backbones import CLASPViT
 from clasp_bench.registry import DATASETS, METRICS
 from clasp_bench.tasks import CONFIGS, default_config, find_task
-from clasp_bench.tasks.run import outline, prepare, record, run
+from clasp_bench.tasks.run import _values, outline, prepare, record, run
 
 from .conftest import DETECTIONS, MOE, OPTIONS, SMALL
 
@@ -55,6 +56,28 @@ def test_transfer_ends_in_a_record_with_the_declared_figures(task, universe, wei
 
 
 @pytest.mark.parametrize(
+    ("task", "scored", "figures"),
+    [
+        (
+            "pose",
+            {"coco/AP": 0.5, "coco/AP .5": 0.75, "coco/AP .75": 0.25, "coco/AR": 0.625},
+            {"AP": 50, "AP50": 75, "AP75": 25, "AR": 62.5},
+        ),
+        (
+            "detection",
+            {"coco/bbox_mAP": 0.5, "coco/bbox_mAP_50": 0.75, "coco/bbox_mAP_75": 0.25, "crowd/MR": 40.0},
+            {"AP": 50, "AP50": 75, "AP75": 25, "MR": 40},
+        ),
+    ],
+)
+def test_figures_are_the_evaluators_in_percent_and_none_where_there_was_nothing_to_score(task, scored, figures):
+    assert _values(find_task(task), scored) == figures
+    for key in scored:
+        with pytest.raises(DataError, match=f"{key} cannot be scored"):
+            _values(find_task(task), scored | {key: -1})
+
+
+@pytest.mark.parametrize(
     ("layout", "figures"),
     {"crowdhuman": ["MR", "JI", "AP-crowd"], "citypersons": ["MR", "MR-bare"]}.items(),  # nobody there is hidden
 )
@@ -83,7 +106,7 @@ def test_linear_parsing_trains_one_layer_on_frozen_patches(universe, weights, tm
     backbone = sum(p.numel() for p in CLASPViT("nano", (128, 64), 16, moe=MOE).parameters())
     assert outcome.parameters == backbone + 20 * 128 + 20
     first, last = (torch.load(tmp_path / f"work/iter_{step}.pth", weights_only=False)["state_dict"] for step in (4, 6))
-    assert {key for key in first if not torch.equal(first[key], last[key])} <= {
+    assert {key for key in first if not torch.equal(first[key], last[key])} == {
         f"decode_head.{key}"
         for key in (*(f"conv_seg.{part}" for part in ("weight", "bias")), *(f"norm.{part}" for part in NORM))
     }
@@ -225,6 +248,17 @@ def test_a_torn_picture_is_named(universe, tmp_path):
     data = CrowdHumanBoxes(tmp_path / "universe/crowdhuman", "val", pipeline=[dict(type="mmdet.LoadImageFromFile")])
     path = Path(data.get_data_info(1)["img_path"])
     path.write_bytes(path.read_bytes()[:300])
+    assert data[0] is not None
+    with pytest.raises(UnreadableImage, match=path.name):
+        data[1]
+
+
+def test_a_torn_mask_is_named(universe, tmp_path):
+    shutil.copytree(universe / "lip", tmp_path / "lip")
+    steps = [dict(type="mmseg.LoadImageFromFile"), dict(type="mmseg.LoadAnnotations")]
+    data = LIP(tmp_path / "lip", "val", pipeline=steps)
+    path = Path(data.get_data_info(1)["seg_map_path"])
+    path.write_bytes(path.read_bytes()[:60])
     assert data[0] is not None
     with pytest.raises(UnreadableImage, match=path.name):
         data[1]

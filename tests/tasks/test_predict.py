@@ -126,9 +126,30 @@ def test_the_people_of_a_detection_are_the_boxes_of_another_task(models, univers
     assert [people.of(twin) for twin in twins] == [[box_of(box)] for box in boxes[:2]]
     with pytest.raises(DataError, match="holds 2 photos named"):
         predict("pose", models["pose"], [photo], tmp_path / "out2", boxes=tmp_path / "boxes.json")
-    (tmp_path / "boxes.json").write_text('{"images": [{"id": 1}]}')
-    with pytest.raises(DataError, match=r"boxes\.json: has no boxes in COCO's form"):
+    for content in ('{"images": [{"id": 1}]}', '{"images": [1]}'):
+        (tmp_path / "boxes.json").write_text(content)
+        with pytest.raises(DataError, match=r"boxes\.json: has no boxes in COCO's form"):
+            read_boxes(tmp_path / "boxes.json")
+
+
+@pytest.mark.parametrize("box", ["[0, 0, NaN, 5]", "[-Infinity, 0, Infinity, 5]", "[1e308, 0, 1e308, 5]"])
+def test_boxes_without_bounds_are_refused(tmp_path, box):
+    people = f'"images": [{{"id": 1, "file_name": "a.jpg"}}], "annotations": [{{"image_id": 1, "bbox": {box}}}]'
+    (tmp_path / "boxes.json").write_text(f"{{{people}}}")
+    with pytest.raises(DataError, match=r"boxes\.json: has no boxes in COCO's form .*and a finite bbox"):
         read_boxes(tmp_path / "boxes.json")
+
+
+def test_what_is_drawn_does_not_lie_among_the_photos(tmp_path):
+    for out in (tmp_path, tmp_path / "drawn"):
+        with pytest.raises(ConfigError, match=r"lies in .*, whose photos are looked at; give --out outside of it"):
+            predict("pose", tmp_path / "model.safetensors", [tmp_path], out)
+
+
+def test_a_photo_of_the_longest_name_is_drawn(models, universe, tmp_path):
+    photo = tmp_path / f"{'é' * 125}.jpg"
+    shutil.copy(universe / PHOTOS["attribute"], photo)
+    assert predict("attribute", models["attribute"], [photo], tmp_path / "out").photos == 1
 
 
 def test_files_that_are_something_else_are_refused_in_a_sentence(models, universe, weights, tmp_path):

@@ -4,14 +4,14 @@ import os
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from clasp_bench.errors import ConfigError
 from clasp_bench.suite.record import read_records, write_record
-from clasp_bench.tasks.run import prepare, record, run
+from clasp_bench.tasks.run import MODEL, prepare, record, run
 from tests.engine.test_distributed import torchrun
 
 from .conftest import SMALL
+from .test_frozen import rescored
 
 
 def _transfer(folder, universe) -> None:
@@ -28,7 +28,7 @@ def _transfer(folder, universe) -> None:
 def test_two_processes_score_the_model_they_keep(tmp_path, universe):
     torchrun(_transfer, tmp_path, universe)
     one, other = (torch.load(tmp_path / f"figures-{rank}.pt") for rank in (0, 1))
-    assert one == other and load_file(tmp_path / "work/model.safetensors")
+    assert one == other and rescored(tmp_path / "work" / MODEL, universe) == pytest.approx(one)
     (made,), _ = read_records(tmp_path / "results")
     assert "2 processes" in made.protocol
     alone = prepare("attribute", "random", data=universe, options=SMALL)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clasp_bench.data.subset import draw
@@ -10,7 +10,6 @@ SAMPLES = st.lists(st.integers(0, 8), min_size=1, max_size=60).map(np.array)
 SEEDS = st.integers(0, 1000)
 
 
-@settings(deadline=None)
 @given(SAMPLES, SEEDS, st.floats(0.01, 1), st.floats(0.01, 1))
 def test_smaller_share_is_a_part_of_a_larger_one_and_keeps_units_whole(units, seed, one, other):
     small, large = (set(draw({"share": share, "seed": seed}, units, units[:, None])) for share in sorted((one, other)))
@@ -20,7 +19,6 @@ def test_smaller_share_is_a_part_of_a_larger_one_and_keeps_units_whole(units, se
     assert len(kept) == max(1, round(min(one, other) * len(set(units))))
 
 
-@settings(deadline=None)
 @given(SAMPLES, SEEDS, st.integers(1, 6))
 def test_shots_of_one_class_a_sample_are_exact(label, seed, shots):
     kept = label[draw({"shots": shots, "seed": seed}, label, label[:, None])]
@@ -28,7 +26,6 @@ def test_shots_of_one_class_a_sample_are_exact(label, seed, shots):
         assert (kept == one).sum() == min(shots, (label == one).sum())
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 4), unique=True), min_size=1, max_size=40), SEEDS, st.integers(1, 4))
 def test_every_class_has_its_shots_where_samples_have_many_classes(classes, seed, shots):
     classes = [np.array(mine, dtype=int) for mine in classes]
@@ -45,7 +42,15 @@ def test_subset_is_a_function_of_the_seed():
     assert (draw(None, units, units[:, None]) == units).all()
 
 
-@pytest.mark.parametrize("subset", [{"share": 0}, {"share": 1.5}, {"shots": 0}, {"parts": 2}])
+@pytest.mark.parametrize(
+    "subset",
+    [
+        *({"share": share} for share in (0, 1.5, [0, 1], "10%")),
+        *({"shots": shots} for shots in (0, 2.5, "five")),
+        *({"seed": seed} for seed in (-1, "a")),
+        {"parts": 2},
+    ],
+)
 def test_subset_that_asks_for_something_else_is_refused(subset):
     with pytest.raises(ConfigError, match=r"subset: .*give a share in"):
         draw(subset, np.arange(3), np.zeros((3, 1), dtype=int))

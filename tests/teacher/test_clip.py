@@ -111,9 +111,17 @@ def test_a_missing_file_is_named():
 def test_weights_of_another_model_and_broken_files_are_refused(tmp_path, small_architecture, clip_model):
     save_file({"visual.conv1.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
     (tmp_path / "broken.safetensors").write_bytes(b"not weights")
-    for file in ("other.safetensors", "broken.safetensors"):
+    torch.save(clip_model.state_dict(), tmp_path / "cut.pt", _use_new_zipfile_serialization=False)
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "cut.pt").read_bytes()[:400])
+    for file in ("other.safetensors", "broken.safetensors", "cut.pt"):
         with pytest.raises(DataError, match=f"{file}: cannot be loaded as weights of {small_architecture}"):
             load_teacher(f"{small_architecture}:{tmp_path / file}")
+
+
+@pytest.mark.parametrize("device", ["foo", "cuda:99"])
+def test_a_device_that_is_not_there_is_told_before_weights_are_looked_for(device):
+    with pytest.raises(ConfigError, match=f"device {device}: cannot be used on this machine"):
+        load_teacher("ViT-B-16:/nowhere/w.pt", device)
 
 
 def test_parts_that_are_common_are_chosen_sooner(tmp_path, small_architecture, clip_model):

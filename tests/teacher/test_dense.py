@@ -2,12 +2,14 @@
 
 import math
 
+import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
 
 from clasp_bench.errors import ConfigError
 from clasp_bench.teacher.dense import SURGERY, DenseTower, _mend_outliers, pamr, slide
+from tests.teacher.conftest import SMALL_CLIP
 
 GRID = (4, 4)
 
@@ -125,6 +127,27 @@ def test_sc_clip_averages_over_patches_alike_halfway(clip_model):
         assert patches.isfinite().all()
         spread[surgery] = 1 - (patches[:2].flatten(0, 1) @ patches[:2].flatten(0, 1).T).mean()
     assert spread["sc-clip"] < spread["clearclip"]
+
+
+@torch.no_grad()
+def test_sc_clip_reads_mended_tokens_and_the_sum_of_earlier_ones_by_what_is_alike_halfway(image):
+    torch.manual_seed(0)
+    visual = open_clip.CLIP(**{**SMALL_CLIP, "vision_cfg": {**SMALL_CLIP["vision_cfg"], "layers": 6}}).eval().visual
+    inputs = [visual._embeds(image)]
+    *blocks, last = visual.transformer.resblocks
+    for block in blocks:
+        inputs.append(block(inputs[-1]))
+    _, patches = DenseTower(visual, "sc-clip")(image)
+    for found, halfway, between, entering in zip(patches, *inputs[3:], strict=True):
+        direction = F.normalize(halfway[1:], dim=-1)
+        cosine = direction @ direction.T
+        mended = torch.cat([entering[:1], _mend_outliers(entering[None, 1:], GRID)[0]])
+        added = torch.zeros(16, 64)
+        for tokens in (mended, mended + between):
+            mixed = [(alike(k) + F.pad(cosine, (1, 0, 1, 0)).softmax(-1)) @ v for _, k, v in heads_of(last, tokens)]
+            added += last.attn.out_proj(torch.cat(mixed, dim=-1))[1:]
+        share = cosine.clamp_min(0) / cosine.clamp_min(0).sum(1, keepdim=True)
+        assert torch.allclose(found.flatten(0, 1), visual.ln_post(share @ added) @ visual.proj, atol=1e-5)
 
 
 @torch.no_grad()

@@ -1,5 +1,7 @@
 """`clasp-bench label`, from photos to a store, with the shipped SynthCLIP."""
 
+import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
@@ -12,7 +14,7 @@ from typer.testing import CliRunner
 from clasp_bench.cli import app
 from clasp_bench.data.images import list_images
 from clasp_bench.data.sources import FolderSource
-from clasp_bench.errors import BenchError, LabelMismatch
+from clasp_bench.errors import BenchError, ConfigError, LabelMismatch
 from clasp_bench.shipped import TEACHER_WEIGHTS
 from clasp_bench.teacher import LabelStore, load_vocabulary
 from clasp_bench.teacher.clip import load_teacher
@@ -130,13 +132,25 @@ def test_dry_run_looks_at_the_store_that_it_would_go_on_with(photos, tmp_path):
     assert "would label 7 images" in run(photos, "--out", tmp_path / "labels", "--dry-run")
 
 
-def test_what_a_killed_run_left_among_the_shards_is_removed(photos, tmp_path):
+def test_what_a_killed_run_left_is_removed_and_not_what_another_one_writes(photos, tmp_path):
     run(photos, "--out", tmp_path / "labels")
-    shards = tmp_path / "labels" / "shards"
-    (shards / "00000.json").unlink()
-    (shards / ".00000.arrow.0123abcd.part").write_bytes(b"half")
+    (tmp_path / "labels/shards/00000.json").unlink()
+    left = [tmp_path / "labels" / name for name in ("shards/.00000.arrow.0123abcd.part", ".store.json.0123abcd.part")]
+    written = tmp_path / "labels/shards/.00000.json.4567cdef.part"
+    for file in (*left, written):
+        file.write_bytes(b"half")
+    for file in left:
+        os.utime(file, (time.time() - 7200,) * 2)
     run(photos, "--out", tmp_path / "labels")
-    assert sorted(file.name for file in shards.iterdir()) == ["00000.arrow", "00000.json"]
+    assert sorted((tmp_path / "labels").rglob(".*.part")) == [written]
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_balance_is_not_estimated_for_a_store_begun_without(photos, tmp_path, options):
+    run(photos, "--out", tmp_path / "labels")
+    with pytest.raises(ConfigError, match=r"labels: was begun without --balance auto.*name another --out"):
+        run(photos, "--out", tmp_path / "labels", "--balance", "auto", *options)
+    assert not (tmp_path / "labels/balance.json").exists()
 
 
 def test_evaluating_without_truth_is_told(photos, tmp_path):

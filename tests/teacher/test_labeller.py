@@ -5,12 +5,14 @@ import json
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from clasp_bench.errors import ConfigError
 from clasp_bench.teacher import LabelRows, load_vocabulary
 from clasp_bench.teacher.balance import balanced, read_balance, shift, write_balance
 from clasp_bench.teacher.captions import captions
 from clasp_bench.teacher.clip import Teacher, fingerprint
+from clasp_bench.teacher.dense import DenseTower
 from clasp_bench.teacher.labeller import Labeller, Settings
 from clasp_bench.teacher.vocabulary import Vocabulary
 
@@ -52,6 +54,37 @@ def images():
 
 def same(a: LabelRows, b: LabelRows) -> bool:
     return all(np.array_equal(values, getattr(b, field)) for field, values in vars(a).items())
+
+
+@torch.no_grad()
+def test_labels_are_softmaxes_of_scaled_cosines(clip_model, images):
+    """A part is as likely as the best of its phrases, a class as the mean of its phrases; a phrase is the mean of its templates."""
+    content = WORDS.model_dump()
+    content["part_templates"], content["attribute_templates"] = ["{}", "a photo of {}"], ["{}", "{} in a photo"]
+    content["parts"]["head"]["phrases"] = ["head", "hair"]
+    content["attributes"]["hat"]["hat"]["phrases"] = ["hat", "cap"]
+    words = Vocabulary.model_validate(content)
+    mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3])
+    teacher = Teacher("small", clip_model, tuple(mean.tolist()), tuple(std.tolist()), fingerprint(clip_model))
+    rows = Labeller(teacher, words, Settings("none", (8, 4))).label(images)
+
+    def scores(feature, templates, *phrases):
+        texts = teacher.encode_texts([template.format(phrase) for phrase in phrases for template in templates])
+        return clip_model.logit_scale.exp() * feature @ F.normalize(texts.mean(0), dim=0)
+
+    pixels = (torch.tensor(images) / 255 - mean) / std
+    pooled, patches = (F.normalize(x, dim=-1) for x in DenseTower(clip_model.visual, "none")(pixels.movedim(3, 1)))
+    best = [[scores(patches, words.part_templates, phrase) for phrase in part.phrases] for part in words.parts.values()]
+    parts = torch.stack([torch.stack(each).amax(0) for each in best], -1).softmax(-1).numpy()
+    groups = []
+    for group in words.attributes.values():
+        logits = [scores(pooled, words.attribute_templates, *entry.phrases) for entry in group.values()]
+        groups.append(torch.stack(logits, -1).softmax(-1))
+    np.testing.assert_allclose(rows.part_confidence, parts.max(-1), atol=1e-4)
+    np.testing.assert_allclose(np.take_along_axis(parts, rows.parts[..., None], -1)[..., 0], parts.max(-1), atol=1e-4)
+    np.testing.assert_allclose(rows.attributes, torch.cat(groups, -1), atol=1e-4)
+    confidence = torch.stack([group.amax(-1) for group in groups], -1)
+    np.testing.assert_allclose(rows.attribute_confidence, confidence, atol=1e-4)
 
 
 def test_same_image_same_labels_under_every_setting(labeller, images):
@@ -159,6 +192,9 @@ def test_a_balance_that_does_not_fit_is_told(tmp_path):
     assert read_balance(tmp_path / "b.json", WORDS) == (0, 1, 2, 3)
     with pytest.raises(ConfigError, match="has no number for 'gender' of vocabulary person"):
         read_balance(tmp_path / "b.json", load_vocabulary())
+    write_balance(tmp_path / "nan.json", WORDS, np.array([0, 1, np.nan, 3]))
+    with pytest.raises(ConfigError, match=r"nan\.json: is no balance file .a number in it is not finite"):
+        read_balance(tmp_path / "nan.json", WORDS)
     (tmp_path / "b.json").write_text(json.dumps([1]))
     with pytest.raises(ConfigError, match="is no balance file"):
         read_balance(tmp_path / "b.json", WORDS)

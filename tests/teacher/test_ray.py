@@ -14,7 +14,7 @@ from clasp_bench.cli import app
 from clasp_bench.teacher import LabelStore, load_vocabulary
 from clasp_bench.teacher.clip import load_teacher
 from clasp_bench.teacher.labeller import Labeller, Settings
-from clasp_bench.teacher.labelling import label_folder, own_device
+from clasp_bench.teacher.labelling import label_folder, own_device, rank_and_ranks
 
 GRID = (4, 2)
 IMAGES = 1100  # three shards
@@ -103,6 +103,18 @@ def test_two_ray_nodes_make_the_bytes_of_one_process_though_an_actor_is_killed(
     assert len(killed) == 1
     assert isinstance(store, LabelStore)
     assert content(tmp_path / "labels") == alone
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [({"RANK": "1", "WORLD_SIZE": "3"}, (1, 3)), ({"RANK": "3"}, (0, 1)), ({"WORLD_SIZE": "3"}, (0, 1)), ({}, (0, 1))],
+)
+def test_a_rank_counts_only_among_so_many(monkeypatch, said, found):
+    for name in ("RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    assert rank_and_ranks() == found
 
 
 def test_each_process_of_a_machine_takes_its_own_gpu(monkeypatch):

@@ -140,6 +140,39 @@ def test_a_killed_run_goes_on_from_whole_shards_and_ends_in_the_same_bytes(tmp_p
         assert (tmp_path / "killed" / file).read_bytes() == (store.path / file).read_bytes()
 
 
+@pytest.mark.parametrize("torn", ["", '{"bytes": 12', "[]", "{}"])
+def test_a_torn_record_costs_its_shard_alone(store, torn):
+    (store.path / "shards/00001.json").write_text(torn)
+    writer = StoreWriter(store.path, PHOTOS, META)
+    assert writer.pending() == [1] and not writer.recorded(1)
+
+
+def test_lost_names_are_written_again(store):
+    (store.path / "names.arrow").unlink()
+    with pytest.raises(
+        BenchError, match=r"names\.arrow: cannot be read .* run the store's `clasp-bench label` command"
+    ):
+        list(store.names)
+    begun = (store.path / "store.json").read_bytes()
+    StoreWriter(store.path, PHOTOS, {**META, "teacher": "the same, moved"}).begin()
+    assert list(LabelStore.open(store.path).names) == NAMES
+    assert (store.path / "store.json").read_bytes() == begun
+
+
+def test_the_unreadable_are_told_whatever_their_names_and_without_the_list(tmp_path):
+    why = {"a\nb.jpg": "cannot be decoded", "c\u2028d\te.jpg": "no\nimage", "f\x0bg.jpg": "cut"}
+    writer = StoreWriter(tmp_path / "labels", PHOTOS, META).begin()
+    for shard in range(writer.shards):
+        writer.write(shard, labels(writer.rows(shard)), why if shard == 1 else {})
+    store = writer.finish()
+    assert store.quarantined() == why
+    (store.path / "quarantine.txt").unlink()
+    assert store.quarantined() == why
+    (store.path / "shards/00001.json").write_text("{")
+    with pytest.raises(BenchError, match=r"00001\.json: cannot be read .* finished shards are kept"):
+        store.quarantined()
+
+
 @pytest.mark.parametrize("key", ["fingerprint", "vocabulary_digest", "settings"])
 def test_a_store_is_not_gone_on_with_under_another_teacher(store, key):
     with pytest.raises(BenchError, match=f"was begun with another {key.replace('_digest', '')}"):
@@ -153,6 +186,8 @@ def test_absent_foreign_and_newer_stores_are_one_sentence(tmp_path, store):
     (store.path / "store.json").write_text(json.dumps({**meta, "format": 99}))
     with pytest.raises(BenchError, match="format 99, this version reads 3"):
         LabelStore.open(store.path)
-    (store.path / "store.json").write_text("{")
-    with pytest.raises(BenchError, match=r"store\.json: cannot be read as JSON"):
-        LabelStore.open(store.path)
+    for broken in ("{", "[]"):
+        (store.path / "store.json").write_text(broken)
+        for opened in (LabelStore.open, lambda path: StoreWriter(path, PHOTOS, META)):
+            with pytest.raises(BenchError, match=r"store\.json: cannot be read as JSON"):
+                opened(store.path)

@@ -111,6 +111,9 @@ def test_a_vocabulary_that_extends_another_says_only_what_differs(tmp_path):
     [
         ("extends: person\nname: a\nname: b\n", "the key 'name' stands twice"),
         ("extends: person\nattributes: [a, b]\n", "attributes: holds no groups by name"),
+        ("extends:\nname: mine\n", "extends: None is no name"),
+        ("extends: 5\n", "extends: 5 is no name"),
+        ("extends: [person, person-fine]\n", r"extends: \['person', 'person-fine'\] is no name"),
         ("extends: person\nname: 2024-99-99\n", "cannot be read as a vocabulary"),
         ("extends: person\npart_templates: ['a {} in {scene}']\n", "and no other brace"),
     ],
@@ -119,6 +122,17 @@ def test_what_is_no_vocabulary_is_a_sentence(tmp_path, text, said):
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(ConfigError, match=rf"mine\.yaml: .*{said}"):
         load_vocabulary(tmp_path / "mine.yaml")
+
+
+def test_a_vocabulary_may_extend_one_without_attributes(tmp_path):
+    base = changed(tmp_path, lambda v: v.update(attributes=None))
+    (tmp_path / "more.yaml").write_text(
+        "extends: mine.yaml\nattributes: {gender: {man: {phrases: [a man]}, woman: {phrases: [a woman]}}}\n"
+    )
+    assert load_vocabulary(tmp_path / "more.yaml").attribute_groups == {"gender": ["man", "woman"]}
+    base.write_text("attributes: [a, b]\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: attributes: holds no groups by name"):
+        load_vocabulary(tmp_path / "more.yaml")
 
 
 def test_digest_is_of_what_changes_labels(tmp_path):

@@ -72,9 +72,12 @@ def open_layout(root: str | Path) -> Layout:
 
     Raises:
         DataError: there is no such folder, it is nothing known or several things, its version cannot be told, or it
-            is not to be read.
+            is not to be read, or cannot be.
     """
-    found = _looked_into(root, depth=1, universes=False)
+    unread: list[Fault] = []
+    found = _looked_into(root, 1, unread.append, universes=False)
+    if not found and unread:
+        refuse(unread[0])
     if not found:
         raise DataError(f"{root}: is no data set known here, which would hold {_signs()}")
     if len(found) > 1:
@@ -101,28 +104,40 @@ def open_as(kind: type[L], root: str | Path, **arguments) -> L:
 
 
 def find_layouts(root: str | Path) -> Iterator[Layout | Fault]:
-    """Every data set in `root` and the folders below it, and in place of those that cannot be opened the reason.
+    """Every data set in `root` and the folders below it, and in place of what cannot be opened or read the reason.
 
     Raises:
         DataError: there is no such folder.
     """
-    for folder, kind in _looked_into(root, DEPTH, universes=True):
+    unread: list[Fault] = []
+    for folder, kind in _looked_into(root, DEPTH, unread.append, universes=True):
         try:
             yield from kind.all_at(folder)
         except DataError as error:
             yield Fault.of(error, folder)
+    yield from unread
 
 
-def _looked_into(root: str | Path, depth: int, universes: bool) -> list[tuple[Path, type[Layout]]]:
-    """Folders that are data sets, and of what kind: `root`, or else those below it. `universes` are looked into too."""
+def _looked_into(root: str | Path, depth: int, on_fault: OnFault, universes: bool) -> list[tuple[Path, type[Layout]]]:
+    """Folders that are data sets, and of what kind: `root`, or else those below it. `universes` are looked into too.
+    Told to `on_fault`: folders that cannot be read.
+    """
     root = Path(root)
     if not root.is_dir():
         raise DataError(f"{root}: there is no such folder; check the path")
-    kind = next((kind for kind in LAYOUTS if kind.is_at(root)), None)
+    try:
+        kind = next((kind for kind in LAYOUTS if kind.is_at(root)), None)
+        deeper = depth and (kind is None or (kind is SynthPedLayout and universes))
+        below = root.iterdir() if deeper else ()
+        folders = sorted(path for path in below if path.is_dir() and not path.name.startswith("."))
+    except OSError as error:
+        on_fault(
+            Fault(Path(error.filename), f"cannot be read ({error.strerror})", "make it readable or give another folder")
+        )
+        return []
     found = [] if kind is None else [(root, kind)]
-    if depth and (kind is None or (kind is SynthPedLayout and universes)):
-        for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
-            found += _looked_into(folder, depth - 1, universes)
+    for folder in folders:
+        found += _looked_into(folder, depth - 1, on_fault, universes)
     return found
 
 

@@ -4,6 +4,7 @@ and told apart by a digest.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,13 @@ from clasp_bench.files import digest, digest_file
 
 T = TypeVar("T")
 FAULTS_SHOWN = 4
+MISSHAPEN = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)  # what values of another kind than expected raise
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,8 @@ class Fault:
         return cls(Path(where), what) if where.startswith(str(root)) else cls(root, str(error))
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}" + (f"; {self.mend}" if self.mend else "")
+        text = f"{self.where}: {self.what}" + (f"; {self.mend}" if self.mend else "")
+        return text.encode(errors="backslashreplace").decode()  # a name that is not UTF-8 cannot be printed
 
 
 OnFault = Callable[[Fault], None]
@@ -65,6 +74,15 @@ def strictly(read: Callable[[OnFault], T]) -> T:
         more = [f"and {len(faults) - FAULTS_SHOWN} more faults"] if len(faults) > FAULTS_SHOWN else []
         raise DataError("; ".join([*said, *more, *filter(None, [told[-1].mend])]))
     return content
+
+
+@contextmanager
+def telling(on_fault: OnFault, path: Path, what: str) -> Iterator[None]:
+    """Read an entry of an annotation. Told to `on_fault`: `what`, with the reason, if the entry has not the shape that is read."""
+    try:
+        yield
+    except MISSHAPEN as error:
+        on_fault(Fault(path, f"{what} ({error!r}); fetch it again"))
 
 
 class Layout(ABC):

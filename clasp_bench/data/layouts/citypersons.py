@@ -19,7 +19,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from clasp_bench.data.layouts.base import Fault, Layout, OnFault, refuse
+from clasp_bench.data.layouts.base import Layout, OnFault, refuse, telling
 from clasp_bench.data.layouts.coco import FORMS, COCOStyle, coco_files, is_ignored
 from clasp_bench.data.layouts.contents import Annotated, Subject, box_of
 from clasp_bench.data.layouts.reading import as_list, read_mat
@@ -44,18 +44,10 @@ class CityPersonsLayout(Layout):
             part = path.stem.removeprefix("anno_")
             variables = list(read_mat(path).values())
             for number, cell in enumerate(as_list(variables[0]) if variables else [], start=1):
-                try:
+                with telling(on_fault, path, f"cell {number} is no picture with cityname, im_name and bbs"):
                     boxes = np.asarray(cell["bbs"], float).reshape(-1, 10).tolist()
                     photo = self.root / "leftImg8bit" / part / str(cell["cityname"]) / str(cell["im_name"])
-                except (KeyError, ValueError, TypeError, IndexError) as error:
-                    on_fault(
-                        Fault(
-                            path,
-                            f"cell {number} is no picture with cityname, im_name and bbs ({error!r}); fetch it again",
-                        )
-                    )
-                    continue
-                yield Annotated(photo, part, [_subject(box) for box in boxes], size=SIZE)
+                    yield Annotated(photo, part, [_subject(box) for box in boxes], size=SIZE)
 
 
 class CityPersonsCOCOLayout(COCOStyle):
@@ -71,9 +63,8 @@ class CityPersonsCOCOLayout(COCOStyle):
 
     def __init__(self, root: str | Path):
         super().__init__(root)
-        if not any(
-            "vis_bbox" in entry for one in self.content.values() for entry in (one.get("annotations") or [])[:1]
-        ):
+        firsts = [entry for one in self.content.values() for entry in one["annotations"][:1]]
+        if not any(isinstance(entry, dict) and "vis_bbox" in entry for entry in firsts):
             raise DataError(
                 f"{self.files()[0]}: is COCO's form without vis_bbox, so it is not CityPersons; COCO's own files are called "
                 "instances_train2017.json or person_keypoints_train2017.json"

@@ -17,8 +17,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from clasp_bench.data.layouts.base import Fault, Layout, OnFault, refuse
-from clasp_bench.data.layouts.contents import Annotated, Subject, box_of
+from clasp_bench.data.layouts.base import Fault, Layout, OnFault, refuse, telling
+from clasp_bench.data.layouts.contents import Annotated, Subject, box_of, mask_of
 from clasp_bench.data.layouts.reading import read_json
 from clasp_bench.errors import DataError
 
@@ -35,11 +35,18 @@ class COCOStyle(Layout):
 
     @cached_property
     def content(self) -> dict[Path, dict]:
-        """What the annotation files hold, by file."""
+        """What the annotation files hold, by file.
+
+        Raises:
+            DataError: one cannot be read, or lacks a list.
+        """
         content = {path: read_json(path) for path in self.files()}
         for path, one in content.items():
             if not isinstance(one, dict):
                 raise DataError(f"{path}: is no object of images, annotations and categories; fetch it again")
+            for key in ("images", "annotations", "categories"):
+                if not isinstance(one.get(key), list):
+                    raise DataError(f"{path}: has no list of {key}; fetch it again")
         return content
 
     def files(self) -> list[Path]:
@@ -51,22 +58,17 @@ class COCOStyle(Layout):
 
     def pictures(self, on_fault: OnFault = refuse) -> Iterator[Annotated]:
         for path, content in self.content.items():
-            if missing := [
-                key for key in ("images", "annotations", "categories") if not isinstance(content.get(key), list)
-            ]:
-                on_fault(Fault(path, f"has no list of {missing[0]}; fetch it again"))
-                continue
-            people = {category["id"] for category in content["categories"] if category.get("name") in PEOPLE}
+            people = set()
+            for number, category in enumerate(content["categories"], start=1):
+                with telling(on_fault, path, f"category {number} has no id or name"):
+                    if category["name"] in PEOPLE:
+                        people.add(category["id"])
             pictures = self._images(path, content["images"], on_fault)
-            for entry in content["annotations"]:
-                try:
+            for number, entry in enumerate(content["annotations"], start=1):
+                wrong = f"annotation {number} has a wrong or missing image_id, bbox, segmentation or keypoints"
+                with telling(on_fault, path, wrong):
                     if entry["category_id"] in people:
                         pictures[entry["image_id"]].subjects.append(self.subject(entry))
-                except (KeyError, ValueError, TypeError) as error:
-                    what = (
-                        f"annotation {entry.get('id')} has a wrong or missing image_id, bbox or keypoints ({error!r})"
-                    )
-                    on_fault(Fault(path, f"{what}; fetch it again"))
             yield from pictures.values()
 
     def _images(self, path: Path, images: list[dict], on_fault: OnFault) -> dict[int, Annotated]:
@@ -74,25 +76,18 @@ class COCOStyle(Layout):
         part = FILES.search(path.stem)[1]
         folder, pictures = self._folder(part), {}
         for number, image in enumerate(images, start=1):
-            try:
+            with telling(on_fault, path, f"image {number} has no id, file_name, height or width"):
                 size = int(image["height"]), int(image["width"])
                 picture = Annotated(folder / image["file_name"], part, [], size=size)
-                twice = pictures.setdefault(image["id"], picture) is not picture
-            except (KeyError, ValueError, TypeError) as error:
-                on_fault(
-                    Fault(path, f"image {number} has no id, file_name, height or width ({error!r}); fetch it again")
-                )
-                continue
-            if twice:
-                on_fault(Fault(path, f"image {number} has the id {image['id']} of one before it; fetch it again"))
+                if pictures.setdefault(image["id"], picture) is not picture:
+                    on_fault(Fault(path, f"image {number} has the id {image['id']} of one before it; fetch it again"))
         return pictures
 
     def subject(self, entry: dict) -> Subject:
         """An entry of ``annotations``."""
         joints = np.array(entry["keypoints"], float).reshape(-1, 3) if entry.get("num_keypoints") else None
-        return Subject(
-            None, box_of(entry["bbox"]), mask=entry.get("segmentation"), keypoints=joints, ignored=is_ignored(entry)
-        )
+        mask = mask_of(entry.get("segmentation"))
+        return Subject(None, box_of(entry["bbox"]), mask=mask, keypoints=joints, ignored=is_ignored(entry))
 
     def part(self, part: str) -> tuple[Path, Path]:
         """Annotation file and folder of pictures of a part.

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 Box = tuple[float, float, float, float]
+Mask = dict | list
 
 
 def box_of(values: Iterable) -> Box:
@@ -18,6 +19,18 @@ def box_of(values: Iterable) -> Box:
     """
     x, y, w, h = map(float, values)
     return x, y, w, h
+
+
+def mask_of(segmentation: Mask | None) -> Mask | None:
+    """A segmentation in COCO's form, if there is one.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is an RLE without height and width.
+    """
+    if isinstance(segmentation, dict):
+        height, width = map(int, segmentation["size"])
+        return segmentation | {"size": [height, width]}
+    return segmentation
 
 
 @dataclass
@@ -38,7 +51,7 @@ class Subject:
     box: Box | None = None
     full_box: Box | None = None
     head_box: Box | None = None
-    mask: dict | list | None = None
+    mask: Mask | None = None
     keypoints: np.ndarray | None = None
     attributes: list[str] | None = None
     caption: str = ""

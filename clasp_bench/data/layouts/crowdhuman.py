@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import ClassVar
 
-from clasp_bench.data.layouts.base import Fault, Layout, OnFault, refuse
+from clasp_bench.data.layouts.base import Layout, OnFault, refuse, telling
 from clasp_bench.data.layouts.contents import Annotated, Subject, box_of
 from clasp_bench.data.layouts.reading import lines
 
@@ -27,14 +27,10 @@ class CrowdHumanLayout(Layout):
         for path in sorted(self.root.glob("annotation_*.odgt")):
             part = path.stem.removeprefix("annotation_")
             for number, line in enumerate(lines(path), start=1):
-                try:
+                with telling(on_fault, path, f"line {number} is no picture with gtboxes"):
                     entry = json.loads(line)
                     people = [_subject(box) for box in entry["gtboxes"]]
-                    picture = Annotated(self.root / "Images" / f"{entry['ID']}.jpg", part, people)
-                except (ValueError, KeyError, TypeError) as error:
-                    on_fault(Fault(path, f"line {number} is no picture with gtboxes ({error}); fetch it again"))
-                    continue
-                yield picture
+                    yield Annotated(self.root / "Images" / f"{entry['ID']}.jpg", part, people)
 
 
 def _subject(box: dict) -> Subject:

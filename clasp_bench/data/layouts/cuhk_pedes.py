@@ -8,9 +8,9 @@ person is in two parts.
 from collections.abc import Iterator
 from typing import ClassVar
 
-from clasp_bench.data.layouts.base import Fault, Layout, OnFault, refuse, shared_people
+from clasp_bench.data.layouts.base import Layout, OnFault, refuse, shared_people, telling
 from clasp_bench.data.layouts.contents import Annotated, Subject
-from clasp_bench.data.layouts.reading import read_json
+from clasp_bench.data.layouts.reading import read_list
 
 PARTS = ("train", "val", "test")
 
@@ -25,17 +25,12 @@ class CUHKPEDESLayout(Layout):
     def pictures(self, on_fault: OnFault = refuse) -> Iterator[Annotated]:
         path = self.root / "reid_raw.json"
         people: dict[str, set[int]] = {part: set() for part in PARTS}
-        for number, entry in enumerate(read_json(path), start=1):
-            try:
+        for number, entry in enumerate(read_list(path), start=1):
+            with telling(on_fault, path, f"entry {number} is no picture with split, id, captions and file_path"):
                 part, person = entry["split"], int(entry["id"])
                 subject = Subject(person, caption=" / ".join(entry["captions"]))
                 people[part].add(person)
-                picture = Annotated(self.root / "imgs" / entry["file_path"], part, [subject])
-            except (KeyError, TypeError, ValueError) as error:
-                what = f"entry {number} is no picture with split, id, captions and file_path ({error!r})"
-                on_fault(Fault(path, f"{what}; fetch it again"))
-                continue
-            yield picture
+                yield Annotated(self.root / "imgs" / entry["file_path"], part, [subject])
         for part in ("val", "test"):
             for fault in shared_people(path, people["train"], people[part], ("train", part)):
                 on_fault(fault)

@@ -14,9 +14,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from clasp_bench.data.layouts.base import Fault, Layout, OnFault, refuse
+from clasp_bench.data.layouts.base import Fault, Layout, OnFault, refuse, telling
 from clasp_bench.data.layouts.contents import Annotated, Subject
-from clasp_bench.data.layouts.reading import read_json, read_mat
+from clasp_bench.data.layouts.reading import read_list, read_mat
 
 PARTS = ("train", "val", "test")
 JOINTS = 16
@@ -43,12 +43,13 @@ class MPIILayout(Layout):
             if not path.is_file():
                 continue
             people: dict[str, int] = {}
-            entries = read_json(path)
+            entries = read_list(path)
             for number, entry in enumerate(entries, start=1):
-                if fault := _fault(entry, labelled=part != "test"):
-                    on_fault(Fault(path, f"person {number} {fault}; fetch it again"))
-                    continue
-                people[entry["image"]] = people.get(entry["image"], 0) + 1
+                with telling(on_fault, path, f"person {number} has joints or joints_vis that are no table"):
+                    if fault := _fault(entry, labelled=part != "test"):
+                        on_fault(Fault(path, f"person {number} {fault}; fetch it again"))
+                    else:
+                        people[entry["image"]] = people.get(entry["image"], 0) + 1
             if part == "val":
                 self._check_heads(len(entries), on_fault)
             for name, count in people.items():
@@ -74,7 +75,7 @@ class MPIILayout(Layout):
 
 def _fault(entry: dict, labelled: bool) -> str | None:
     """What is wrong with a person, if anything."""
-    if not isinstance(entry, dict) or not {"image", "center", "scale"} <= set(entry):
+    if not (isinstance(entry, dict) and isinstance(entry.get("image"), str) and {"center", "scale"} <= set(entry)):
         return "has no image, center or scale"
     if labelled:
         joints, seen = np.asarray(entry.get("joints")), np.asarray(entry.get("joints_vis"))

@@ -31,8 +31,12 @@ class PennFudanLayout(Layout):
             mask = self.root / "PedMasks" / f"{photo.stem}_mask.png"
             try:
                 people = np.asarray(Image.open(mask))
-            except OSError as error:
-                on_fault(Fault(mask, f"cannot be read as a mask ({error.strerror or error}); fetch it again"))
+            except (OSError, SyntaxError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                on_fault(Fault(mask, f"cannot be read as a mask ({reason}); fetch it again"))
+                continue
+            if people.ndim != 2:
+                on_fault(Fault(mask, f"has shape {people.shape}, and a mask has height and width; fetch it again"))
                 continue
             part = "val" if number % VAL_EVERY == 0 else "train"
             yield Annotated(photo, part, [*_subjects(people)], size=people.shape[:2])

@@ -16,7 +16,7 @@ def lines(path: Path) -> Iterator[str]:
         DataError: it cannot be read.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             for line in file:
                 if line.strip():
                     yield line.strip()
@@ -31,9 +31,21 @@ def read_json(path: Path):
         DataError: it cannot be read or is torn.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as JSON ({_reason(error)}); fetch it again") from error
+
+
+def read_list(path: Path) -> list:
+    """The list that a JSON file holds.
+
+    Raises:
+        DataError: it cannot be read, is torn, or holds something else.
+    """
+    content = read_json(path)
+    if not isinstance(content, list):
+        raise DataError(f"{path}: is no list of entries; fetch it again")
+    return content
 
 
 def read_mat(path: Path, plain: bool = True) -> dict:

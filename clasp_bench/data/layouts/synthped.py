@@ -2,7 +2,6 @@
 as those.
 """
 
-import json
 from collections.abc import Iterator
 from functools import cached_property, partial
 from itertools import chain
@@ -13,6 +12,7 @@ import numpy as np
 from clasp_bench.data.label_sets import ATTRIBUTES
 from clasp_bench.data.layouts.base import Layout, OnFault, refuse
 from clasp_bench.data.layouts.contents import Annotated, Section, Subject
+from clasp_bench.data.rendered import read_summary
 from clasp_bench.data.synthped.layouts import MODULES
 from clasp_bench.data.synthped.truth import truth
 
@@ -27,7 +27,7 @@ class SynthPedLayout(Layout):
 
     def __init__(self, root: str | Path):
         super().__init__(root)
-        self.summary = json.loads((self.root / "universe.json").read_text())
+        self.summary = read_summary(self.root / "universe.json")
         self.version = f"{self.summary['scale']}-{self.summary['seed']}"
 
     @property

@@ -68,7 +68,7 @@ class OfficialLayout:
     def __getitem__(self, index: int | tuple[int, tuple[int, int]]) -> Any:
         """
         Raises:
-            UnreadableImage: the picture cannot be decoded.
+            UnreadableImage: the picture or its mask cannot be decoded.
         """
         if isinstance(index, tuple):
             index, entropy = index
@@ -76,7 +76,9 @@ class OfficialLayout:
         try:
             return super().__getitem__(index)
         except Exception:
-            read_rgb(self.get_data_info(index)["img_path"])  # if the picture is at fault, this says so
+            sample = self.get_data_info(index)
+            for file in filter(None, map(sample.get, ("img_path", "seg_map_path"))):
+                read_rgb(file)  # if it is at fault, this says so
             raise
 
     def load_data_list(self) -> list[dict]:

@@ -40,7 +40,7 @@ class ListSource(FolderSource):
     def __init__(self, path: str | Path):
         path = Path(path)
         try:
-            lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+            lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: cannot be read as a list of photos ({error}); write one name a line") from error
         names = sorted(line for line in lines if line and not line.startswith("#"))

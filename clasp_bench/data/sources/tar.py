@@ -107,7 +107,7 @@ def _kept_index(shards: list[Path]) -> tuple[list[str], np.ndarray]:
     try:
         with np.load(cache) as kept:
             return kept["names"].tobytes().decode(errors=ODD_NAMES).splitlines(), kept["places"]
-    except (OSError, ValueError, KeyError, BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile):
         pass  # not there, or not whole: list the shards again
     names, places = [], []
     for number, shard in enumerate(track(shards, "list shards", unit="shards")):

@@ -50,10 +50,10 @@ def read_shards(root: str | Path, kind: str) -> Iterator[dict]:
     """Records of one of `KINDS` in the order of their numbers, whether or not the universe is finished.
 
     Raises:
-        DataError: a line is no JSON; the shard and line are named.
+        DataError: a line is no JSON in UTF-8; the shard and line are named.
     """
     for path in sorted((Path(root) / FOLDER).glob(f"{kind}-*.jsonl")):
-        with open(path) as shard:
+        with open(path, "rb") as shard:
             for number, line in enumerate(shard, start=1):
                 try:
                     yield json.loads(line)

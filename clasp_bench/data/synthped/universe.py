@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from pathlib import Path
 
+from clasp_bench.data.rendered import read_summary
 from clasp_bench.data.synthped import layouts
 from clasp_bench.data.synthped.plan import PARTS, SCALES, Plan, Scale
 from clasp_bench.data.synthped.truth import KINDS, UNFINISHED, read_shards, shard_path, write_shard
@@ -23,6 +24,7 @@ from clasp_bench.files import digest, write_text
 from clasp_bench.progress import Meter, meter
 
 GENERATOR = 2  # raise when the same seed no longer gives the same bytes
+PART = ".*.part"  # what a killed run was writing
 AHEAD = 4  # pieces of work in flight for each worker
 SHOWN = {"photos": ("crops", "empty"), "scenes": ("scenes",)}  # what progress counts together
 
@@ -59,7 +61,7 @@ def generate(
         layouts.write(name, out)
     complete = [name for name in layouts.MODULES if name in {*there, *missing}]
     write_text(out / "universe.json", json.dumps(_summary(out, identity, complete), indent=1) + "\n")
-    (out / UNFINISHED).unlink()
+    (out / UNFINISHED).unlink(missing_ok=True)  # another run of the same command may have ended before
     return out
 
 
@@ -72,23 +74,22 @@ def _layouts_there(out: Path, identity: dict) -> list[str]:
     for name, state in (("universe.json", "already"), (UNFINISHED, "unfinished")):
         if not (out / name).is_file():
             continue
-        found = json.loads((out / name).read_text())
+        found = read_summary(out / name)
         if {key: found.get(key) for key in identity} != identity:
             raise DataError(
                 f"{out}: holds {state} universe {found.get('seed')} at scale {found.get('scale')} (generator {found.get('generator')}), "
                 f"not the one asked for; choose another folder or remove it"
             )
         return found.get("layouts", [])
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and (not out.is_dir() or not all(path.match(PART) for path in out.iterdir())):
         raise DataError(f"{out}: is not empty and holds no SynthPed universe; choose another folder")
     return []
 
 
 def _begin(out: Path, identity: dict) -> None:
     """Say whose folder this is, and clear what a killed run left half-written."""
-    if (out / UNFINISHED).exists():
-        for part in out.rglob(".*.part"):
-            part.unlink()
+    for part in out.rglob(PART) if (out / UNFINISHED).exists() else out.glob(PART):
+        part.unlink(missing_ok=True)
     write_text(out / UNFINISHED, json.dumps(identity) + "\n")
 
 

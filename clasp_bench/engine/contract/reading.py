@@ -1,7 +1,6 @@
 """Weights files as tensors by name: safetensors, or torch's files read without running what they hold."""
 
 import json
-import pickle
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -68,19 +67,16 @@ def stated_beside(path: str | Path) -> Stated:
         ContractError: the config is no JSON.
     """
     folder, name = Path(path).parent, Path(path).stem
-    clip = _json(folder / "open_clip_config.json").get("model_cfg", {}) if name.startswith("open_clip_") else {}
-    tower = clip.get("vision_cfg", {})
-    if {"image_size", "patch_size", "width"} <= tower.keys():  # a ViT of open_clip's own; towers of timm say none of it
-        size, patch = _pair(tower["image_size"]), tower["patch_size"]
-        heads = tower["width"] // tower.get("head_width", 64)
-        return Stated(
-            grid=(size[0] // patch, size[1] // patch), heads=heads, quick_gelu=bool(clip.get("quick_gelu", False))
-        )
-    model = _json(folder / "config.json").get("model_args", {}) if name in ("model", "pytorch_model") else {}
+    clip = _said(folder / "open_clip_config.json", "model_cfg") if name.startswith("open_clip_") else {}
+    tower = clip.get("vision_cfg") or {}
+    if all(map(tower.get, ("image_size", "patch_size", "width"))):  # towers of timm say none of it
+        heads = tower["width"] // (tower.get("head_width") or 64)
+        grid = _grid(tower["image_size"], tower["patch_size"])
+        return Stated(grid=grid, heads=heads, quick_gelu=bool(clip.get("quick_gelu", False)))
+    model = _said(folder / "config.json", "model_args") if name in ("model", "pytorch_model") else {}
     heads = model.get("num_heads")
-    grid = None
-    if "img_size" in model and "patch_size" in model:
-        grid = tuple(side // model["patch_size"] for side in _pair(model["img_size"]))
+    sized = model.get("img_size") and model.get("patch_size")
+    grid = _grid(model["img_size"], model["patch_size"]) if sized else None
     return Stated(heads=heads if isinstance(heads, int) else None, grid=grid)
 
 
@@ -105,16 +101,17 @@ def _open_safetensors(path: str | Path):
 def _load_pickle(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        stranger = re.search(r"(?:GLOBAL|Unsupported class|Unsupported operand|type) ([\w.]+)", str(error))
-        raise ContractError(
-            f"{path}: is a pickle that holds {stranger[1] if stranger else 'objects'} besides tensors and plain containers, and loading it would run "
-            "code, so it is refused; if you trust who made it, keep its tensors alone: "
-            f'python -c \'import torch; c = torch.load("{path}", weights_only=False); '
-            'torch.save({k: c[k] for k in ("teacher", "model", "state_dict") if k in c}, "clean.pth")\''
-        ) from error
-    except (RuntimeError, EOFError, OSError) as error:  # torch has no error of its own for a torn archive
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # torch has no error of its own for a torn file: its readers stumble over what they find
+        if stranger := re.search(r"GLOBAL (\S*[^\s.]) ", str(error)):  # torn within a name, it ends in a dot
+            raise ContractError(
+                f"{path}: is a pickle that holds {stranger[1]} besides tensors and plain containers, and loading it would run "
+                "code, so it is refused; if you trust who made it, keep its tensors alone: "
+                f'python -c \'import torch; c = torch.load("{path}", weights_only=False); '
+                'torch.save({k: c[k] for k in ("teacher", "model", "state_dict") if k in c}, "clean.pth")\''
+            ) from error
+        # behind torch's advice to load what it cannot read without care
+        said = str(error).rpartition("WeightsUnpickler error:")[2].strip()
+        reason = (said.splitlines() or [type(error).__name__])[0]
         if "TorchScript" in reason:
             raise ContractError(
                 f"{path}: is a TorchScript program, which is code; save the weights alone: "
@@ -137,14 +134,21 @@ def _single(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _said(path: Path, key: str) -> dict[str, Any]:
+    """What a JSON file says under a key; nothing, where there is no such file or key."""
     if not path.is_file():
         return {}
     try:
         content = json.loads(path.read_text())
     except ValueError as error:
         raise ContractError(f"{path}: is no JSON ({error}); mend it or move it away from the weights") from error
-    return content if isinstance(content, dict) else {}
+    said = content.get(key) if isinstance(content, dict) else None
+    return said if isinstance(said, dict) else {}
+
+
+def _grid(size: int | list[int], patch: int | list[int]) -> tuple[int, int]:
+    (height, width), (rows, columns) = _pair(size), _pair(patch)
+    return height // rows, width // columns
 
 
 def _pair(size: int | list[int]) -> tuple[int, int]:

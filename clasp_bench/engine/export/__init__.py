@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from safetensors import SafetensorError
 
 from clasp_bench.engine.export import hf_format, mmpretrain_format, onnx_format, timm_format
-from clasp_bench.engine.export.card import write_card
+from clasp_bench.engine.export.card import is_foreign, write_card
 from clasp_bench.engine.export.exported import Exported, parse_prompt
-from clasp_bench.errors import ContractError
+from clasp_bench.errors import BenchError, ContractError
 from clasp_bench.files import UNFINISHED, unwritable
 
 FORMATS: Mapping[str, Callable[[Exported, Path], str]] = {
@@ -34,7 +34,7 @@ def export(checkpoint: str | Path, format: str, prompt: str | None = None, out: 
     Returns:
         The folder.
     Raises:
-        BenchError: the folder cannot be written; what was there before is as it was.
+        BenchError: the folder cannot be written, or holds files that are no export; what was there before is as it was.
         ContractError: no such format, or one that cannot hold this backbone, or whose package is not installed.
     """
     if format not in FORMATS:
@@ -44,6 +44,8 @@ def export(checkpoint: str | Path, format: str, prompt: str | None = None, out: 
     folder = Path(out) if out else Path(checkpoint).parent / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if is_foreign(folder):
+            raise BenchError(f"{folder}: holds files that are no export; give --out a new or an empty folder")
         # whole before it is seen: files of one export never stand beside those of another
         with TemporaryDirectory(dir=folder, prefix=".", suffix=UNFINISHED) as unfinished:
             use = FORMATS[format](exported, Path(unfinished))

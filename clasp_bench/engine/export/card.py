@@ -42,6 +42,7 @@ images = torch.randn(2, 3, {height}, {width})  # RGB, normalised as below
 Features of people can carry their appearance, age and gender, and whatever bias the photos and the labels had. Nothing here was tested for
 identifying people in the real world; do not use it to watch people who have not agreed.{reconstruction}
 """
+SIGNATURE = "\n| by | clasp-bench "
 NOT_STATED = "not stated"
 RECONSTRUCTION = (
     ' "CLASP" is a reconstruction of arXiv 2601.13133 from its abstract: figures made with it are not the paper\'s.'
@@ -79,6 +80,14 @@ def write_card(exported: Exported, format: str, use: str, folder: Path) -> Path:
         reconstruction=RECONSTRUCTION if header["method"] == "CLASP" else "",
     )
     return write_text(folder / "README.md", text)
+
+
+def is_foreign(folder: Path) -> bool:
+    """Whether a folder holds files, and no card of ours that says that they are an export."""
+    card = folder / "README.md"
+    if card.is_file() and SIGNATURE in card.read_text(errors="replace"):
+        return False
+    return any(not path.name.startswith(".") for path in folder.iterdir())
 
 
 def _prompt(exported: Exported) -> str:

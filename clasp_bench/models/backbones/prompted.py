@@ -141,12 +141,14 @@ def mixture_weights(weights: Mapping[str, float] | None) -> Tensor:
     """(len(PROMPTS),), not negative, summing to 1; None gives each prompt the same weight.
 
     Raises:
-        ValueError: an unknown prompt, a negative weight, or nothing but zeros.
+        ValueError: an unknown prompt, a weight that is negative or not finite, or nothing but zeros.
     """
     weights = dict(weights or dict.fromkeys(PROMPTS, 1.0))
     if unknown := set(weights) - set(PROMPTS):
         raise ValueError(f"prompt_mixture: unknown prompt {sorted(unknown)[0]!r}; choose from {', '.join(PROMPTS)}")
     mixture = torch.tensor([float(weights.get(name, 0.0)) for name in PROMPTS], device="cpu")
-    if (mixture < 0).any() or mixture.sum() <= 0:
-        raise ValueError(f"prompt_mixture={weights}: weights must not be negative and must not all be zero")
+    if (mixture < 0).any() or not 0 < mixture.sum() < float("inf"):
+        raise ValueError(
+            f"prompt_mixture={weights}: weights must be finite, must not be negative and must not all be zero"
+        )
     return mixture / mixture.sum()

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from clasp_bench.errors import BenchError, Preempted
+from clasp_bench.files import unwritable
 from clasp_bench.suite.output import started
 
 LOCK_WAIT_S = 15.0  # a step orphaned by kill -9 of its suite needs a moment to go
@@ -82,13 +83,12 @@ def start(job: Job, environment: Mapping[str, str]) -> subprocess.Popen:
         environment: the executor's, such as the number of threads.
     Raises:
         StepRunning: the step's lock is still held.
-        BenchError: there is no such program.
+        BenchError: there is no such program, or the log cannot be written.
     """
-    job.log.parent.mkdir(parents=True, exist_ok=True)
     lock = take_lock(job.lock, LOCK_WAIT_S)
     try:
+        _say_start(job)
         with open(job.log, "ab", buffering=0) as log:
-            log.write(started(shlex.join(job.command), datetime.now()).encode())
             return subprocess.Popen(
                 job.command,
                 cwd=job.folder,
@@ -157,6 +157,16 @@ def take_lock(path: Path, patience: float) -> int:
                     f"{path}: is held by a process that still runs; wait for it, end it, or choose another --work"
                 ) from None
             time.sleep(0.1)
+
+
+def _say_start(job: Job) -> None:
+    """Adds the line to the log below which stands what the command prints."""
+    try:
+        job.log.parent.mkdir(parents=True, exist_ok=True)
+        with open(job.log, "ab") as log:
+            log.write(started(shlex.join(job.command), datetime.now()).encode())
+    except OSError as error:
+        raise unwritable(job.log, error) from error
 
 
 def _send(processes: Iterable[subprocess.Popen], how: signal.Signals) -> None:
