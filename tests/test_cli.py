@@ -24,20 +24,6 @@ def test_help_lists_the_commands_and_loads_nothing_heavy():
     assert done.returncode == 0, done.stderr
 
 
-def test_suite_and_report_do_without_torch():
-    """SciPy looks torch up among what is loaded, so it must be missing there and not None."""
-    code = (
-        "import sys; from importlib.abc import MetaPathFinder\n"
-        "class NoTorch(MetaPathFinder):\n"
-        "    def find_spec(self, name, path, target=None):\n"
-        "        if name.split('.')[0] == 'torch': raise ImportError('there is no torch')\n"
-        "sys.meta_path.insert(0, NoTorch())\n"
-        "import clasp_bench.report, clasp_bench.report.page, clasp_bench.suite.execute, clasp_bench.suite.plan"
-    )
-    done = python(code)
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_teaches_by_an_example(command):
     assert f"clasp-bench {command}" in run_cli(command, "--help").stdout.replace("\n", " ")

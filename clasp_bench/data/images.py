@@ -8,7 +8,7 @@ therefore in pixels of the upright photo. OpenMMLab's loaders, through which ann
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -62,6 +62,17 @@ def _images_in(folder: str, prefix: str = "", above: tuple[str, ...] = ()) -> It
         ) from error
     for inner in folders:
         yield from _images_in(inner.path, f"{prefix}{inner.name}/", (*above, real))
+
+
+def height_and_width(size: Sequence[int]) -> tuple[int, int]:
+    """A config's ``size``, in pixels.
+
+    Raises:
+        ValueError: it is not two whole numbers from 1.
+    """
+    if len(sides := tuple(size)) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
+        raise ValueError(f"size={size!r}: give height and width in pixels, two whole numbers from 1")
+    return sides
 
 
 def decode_rgb(data: bytes, where: str) -> np.ndarray:

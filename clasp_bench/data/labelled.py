@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from clasp_bench.data.images import read_resized
+from clasp_bench.data.images import height_and_width, read_resized
 from clasp_bench.data.layouts import Layout
 
 
@@ -33,7 +33,7 @@ class LabelledCrops(Dataset):
         self, layout: Layout, folder: str, names: Sequence[str], size: tuple[int, int], keep_decoded: bool = False
     ):
         self.layout, self.root = layout, layout.root / folder
-        self.names, self.size = list(names), tuple(size)
+        self.names, self.size = list(names), height_and_width(size)
         self._kept: list[torch.Tensor | None] | None = [None] * len(self.names) if keep_decoded else None
 
     def __len__(self) -> int:

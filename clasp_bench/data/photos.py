@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from clasp_bench.data.images import height_and_width
 from clasp_bench.data.sources import open_photos
 from clasp_bench.errors import UnreadableImage
 from clasp_bench.registry import DATASETS
@@ -33,7 +34,7 @@ class Photos(Dataset):
     """
 
     def __init__(self, root: str | Path, size: tuple[int, int], labels: str | Path | None = None):
-        self.source, self.size = open_photos(root), tuple(size)
+        self.source, self.size = open_photos(root), height_and_width(size)
         self.labels = None
         if labels is not None:
             from clasp_bench.teacher import LabelStore

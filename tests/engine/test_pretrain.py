@@ -115,6 +115,8 @@ def test_a_value_that_the_method_refuses_is_a_sentence_and_takes_no_folder(tmp_p
         ("train_dataloader.batch_size=0", "train_dataloader does not build, .*batch_size"),
         ("train_dataloader.num_workers=-1", "train_dataloader does not build, .*num_workers"),
         ("train_dataloader.dataset.size=128", "train_dataloader.dataset does not build"),
+        ("train_dataloader.dataset.size=128,64,3", "dataset does not build, size=.*give height and width in pixels"),
+        ("train_dataloader.dataset.size=abc", "dataset does not build, size='abc': give height and width in pixels"),
         ("model.backbone.patch_size=0", "model does not build, .*zero"),
     ],
 )

@@ -321,10 +321,13 @@ def test_thousands_of_records_take_seconds(tmp_path):
         record = plain | changes | {"metrics": dict.fromkeys(("first", "second", "third"), value)}
         (tmp_path / f"{number}.json").write_text(json.dumps(record))
     begun = time.process_time()
+    sum(number * number for number in range(10_000_000))
+    counted = time.process_time()
     records, skipped = read_records(tmp_path)
     report = assemble(records, reference="method 3", published=read_published(CHECKOUT))
     page = html(report, draw(report))
-    taken = time.process_time() - begun
+    taken = (time.process_time() - counted) / (counted - begun)
     assert (len(records), skipped) == (5000, [])
     assert page.count('class="open"') == methods * tasks * worlds * 3
-    assert taken < 10, f"took {taken:.1f} s"  # 3 s on an idle core; twice that beside other work
+    print("TAKEN", taken, counted - begun)
+    assert taken < 20, f"took as long as {taken:.1f} times counting to ten million"

@@ -40,6 +40,7 @@ if behave == "hang":
     Path(option["--work-dir"]).mkdir(parents=True, exist_ok=True)
     Path(option["--work-dir"], "checkpoint").write_text("half way")
     try:
+        time.sleep(0.5)  # by then its suite knows that it has started
         (here / "pid").write_text(str(os.getpid()))
         time.sleep(600)
     except KeyboardInterrupt:
