@@ -3,11 +3,13 @@
 Two figures a backbone, neither of which trains it: mAP of re-identification by nearest neighbours, and mIoU of parsing by one linear layer on frozen
 patches. The layer is a logistic regression fitted to convergence by L-BFGS, as Radford et al. ("Learning Transferable Visual Models From Natural
 Language Supervision", ICML 2021, appendix A.3) probe features: a few hundred steps of AdamW would ask how well conditioned features are, not what
-they hold. Both figures follow from the weights; random initialisation has several seeds, and a figure above their mean by more than twice their
-deviation is marked with a plus.
+they hold. Both figures follow from the weights, so that what varies is random initialisation, by its seed, and a method, by the seed of its
+pre-training. A plus marks a mean above random initialisation's by more than twice the standard error of their difference (of one pre-training: by
+more than twice random initialisation's deviation).
 
-Run: python benchmarks/learns.py BACKBONES [--universe work/validation] [--only MAE,DINO] [--seeds 3]
-     BACKBONES holds NAME/backbone.safetensors of each method, as a suite leaves them: work/synthped-small/pretrain
+Run: python benchmarks/learns.py BACKBONES [BACKBONES ...] [--universe work/validation] [--only MAE,DINO] [--seeds 6]
+     BACKBONES holds NAME/backbone.safetensors of each method, as a suite leaves them: work/synthped-small/pretrain; several such folders are
+     pre-trainings by several seeds
 """
 
 import argparse
@@ -93,32 +95,39 @@ def fitted(maps: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return weight.detach()[:, :, None, None], bias.detach()
 
 
-def cell(value: float, random: Sequence[float]) -> str:
-    above = value - statistics.mean(random) > 2 * statistics.stdev(random)
-    return f"{value:.2f}" + (" +" if above else "")
+def cell(values: Sequence[float], random: Sequence[float]) -> str:
+    """Mean and deviation of a method's figures, and whether they are above random initialisation's."""
+    ahead, noise = statistics.mean(values) - statistics.mean(random), statistics.stdev(random)
+    if len(values) > 1:
+        noise = sum(statistics.variance(each) / len(each) for each in (values, random)) ** 0.5
+    return shown(values) + (" +" if ahead > 2 * noise else "")
+
+
+def shown(values: Sequence[float]) -> str:
+    return f"{statistics.mean(values):.2f}" + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else "")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("backbones", type=Path)
+    parser.add_argument("backbones", type=Path, nargs="+")
     parser.add_argument(
         "--universe", type=Path, default=Path("work/validation"), help="with layouts market1501 and lip"
     )
     parser.add_argument("--only", default="", help="these methods, by the names of their folders")
-    parser.add_argument("--seeds", type=int, default=3, help="of random initialisation, two at least")
+    parser.add_argument("--seeds", type=int, default=6, help="of random initialisation, two at least")
     arguments = parser.parse_args()
     only = {name for name in arguments.only.split(",") if name}
     print("| features of | nearest neighbours, mAP | linear parsing, mIoU |\n| --- | ---: | ---: |", flush=True)
     random = [
         [score(run.RANDOM, arguments.universe, seed) for seed in range(arguments.seeds)] for score in (reid, parsing)
     ]
-    shown = " | ".join(f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}" for values in random)
-    print(f"| {run.RANDOM} | {shown} |", flush=True)
-    for path in sorted(arguments.backbones.glob("*/backbone.safetensors")):
-        if not only or path.parent.name in only:
-            figures = [score(path, arguments.universe, 0) for score in (reid, parsing)]
-            shown = " | ".join(map(cell, figures, random))
-            print(f"| {path.parent.name} | {shown} |", flush=True)
+    print(f"| {run.RANDOM} | {' | '.join(map(shown, random))} |", flush=True)
+    found = [path for folder in arguments.backbones for path in folder.glob("*/backbone.safetensors")]
+    for name in sorted({path.parent.name for path in found}):
+        if not only or name in only:
+            weights = [path for path in found if path.parent.name == name]
+            figures = [[score(path, arguments.universe, 0) for path in weights] for score in (reid, parsing)]
+            print(f"| {name} | {' | '.join(map(cell, figures, random))} |", flush=True)
 
 
 if __name__ == "__main__":
