@@ -309,6 +309,7 @@ def test_every_control_has_a_name(opened):
     assert nameless == 0
 
 
+@pytest.mark.slow
 def test_thousands_of_records_take_seconds(tmp_path):
     """Reading, tables, statistics and page of 5,000 records, in processor time of this process."""
     methods, tasks, worlds, seeds = 20, 5, 5, 10
@@ -321,13 +322,10 @@ def test_thousands_of_records_take_seconds(tmp_path):
         record = plain | changes | {"metrics": dict.fromkeys(("first", "second", "third"), value)}
         (tmp_path / f"{number}.json").write_text(json.dumps(record))
     begun = time.process_time()
-    sum(number * number for number in range(10_000_000))
-    counted = time.process_time()
     records, skipped = read_records(tmp_path)
     report = assemble(records, reference="method 3", published=read_published(CHECKOUT))
     page = html(report, draw(report))
-    taken = (time.process_time() - counted) / (counted - begun)
+    taken = time.process_time() - begun
     assert (len(records), skipped) == (5000, [])
     assert page.count('class="open"') == methods * tasks * worlds * 3
-    print("TAKEN", taken, counted - begun)
-    assert taken < 20, f"took as long as {taken:.1f} times counting to ten million"
+    assert taken < 30, f"took {taken:.1f} s"  # 3 s on an idle core; over 10 s were met beside other work

@@ -118,7 +118,8 @@ def test_held_out_run_never_opens_the_test_split(universe, tmp_path):
         for photo in (tmp_path / "torn").glob(pattern):
             photo.write_bytes(bytes(photo.stat().st_size))
     for task, parts in {"reid": ("fit", "held_out"), "attribute": ("train", "val")}.items():
-        transfer = prepare_small(task, "random", tmp_path / "torn", held_out=True)
+        options = [*OPTIONS.get(task, SMALL), "train_cfg.max_iters=1"]
+        transfer = prepare(task, "random", data=tmp_path / "torn", options=options, held_out=True)
         splits = [transfer.config[f"{part}_dataloader"].dataset.split for part in ("train", "test")]
         assert tuple(splits) == parts and run(transfer, tmp_path / task, resume=False).figures
 
