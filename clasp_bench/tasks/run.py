@@ -401,12 +401,16 @@ def _refuse_another_kind(config: Config, path: Path, name: str, task: Task) -> N
     evaluators = config.get("test_evaluator") or []
     kinds = [each.type for each in (evaluators if isinstance(evaluators, list) else [evaluators])]
     kinds = [METRICS.get(kind) if isinstance(kind, str) else kind for kind in kinds]
-    given = [f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in kinds]
-    if task.scored_by not in given:
-        what = f"scores by {', '.join(given)}" if given else "is of pre-training and scores nothing"
+    if task.scored_by not in {_called(base) for kind in kinds for base in kind.__mro__}:
+        what = f"scores by {', '.join(map(_called, kinds))}" if kinds else "is of pre-training and scores nothing"
         raise ConfigError(
             f"{path}: {what}, and {name} is scored by {task.scored_by}; its configs are in configs/transfer/{name}"
         )
+
+
+def _called(kind: type) -> str:
+    """A class's name behind that of its package."""
+    return f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
 
 
 def _refuse_selection_on_test(config: Config, path: Path) -> None:
