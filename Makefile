@@ -12,7 +12,7 @@ help:  ## list the targets
 setup:  ## make .venv with everything in it (returns at once when it is there)
 	@bash tools/install.sh
 
-bench: setup  ## from nothing to the table: render, label, pre-train, transfer, report (6 to 9 minutes on 2 cores; goes on where it was)
+bench: setup  ## from nothing to the table: render, label, pre-train, transfer, report (5 to 9 minutes on 2 cores; goes on where it was)
 	@.venv/bin/clasp-bench suite configs/suites/synthped-quick.yaml --work $(BENCH_DIR)
 
 test: setup  ## all tests but the slow ones, a process and a thread a core
