@@ -4,8 +4,8 @@ Two figures a backbone, neither of which trains it: mAP of re-identification by 
 patches. The layer is a logistic regression fitted to convergence by L-BFGS, as Radford et al. ("Learning Transferable Visual Models From Natural
 Language Supervision", ICML 2021, appendix A.3) probe features: a few hundred steps of AdamW would ask how well conditioned features are, not what
 they hold. Both figures follow from the weights, so that what varies is random initialisation, by its seed, and a method, by the seed of its
-pre-training. A plus marks a mean above random initialisation's by more than twice the standard error of their difference (of one pre-training: by
-more than twice random initialisation's deviation).
+pre-training. A plus marks a mean above random initialisation's by more than twice the standard error of their difference, or pre-trainings each of
+which is above it by more than twice random initialisation's deviation.
 
 Run: python benchmarks/learns.py BACKBONES [BACKBONES ...] [--universe work/validation] [--only MAE,DINO] [--seeds 6]
      BACKBONES holds NAME/backbone.safetensors of each method, as a suite leaves them: work/synthped-small/pretrain; several such folders are
@@ -97,10 +97,12 @@ def fitted(maps: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 def cell(values: Sequence[float], random: Sequence[float]) -> str:
     """Mean and deviation of a method's figures, and whether they are above random initialisation's."""
-    ahead, noise = statistics.mean(values) - statistics.mean(random), statistics.stdev(random)
+    ahead = [value - statistics.mean(random) for value in values]
+    above = min(ahead) > 2 * statistics.stdev(random)
     if len(values) > 1:
-        noise = sum(statistics.variance(each) / len(each) for each in (values, random)) ** 0.5
-    return shown(values) + (" +" if ahead > 2 * noise else "")
+        error = sum(statistics.variance(each) / len(each) for each in (values, random)) ** 0.5
+        above = above or statistics.mean(ahead) > 2 * error
+    return shown(values) + (" +" if above else "")
 
 
 def shown(values: Sequence[float]) -> str:
