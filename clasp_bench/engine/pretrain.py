@@ -46,11 +46,13 @@ class Pretraining:
         config: Complete: photos, labels with their classes and the seed are filled in.
         photos: Open; the photos are listed once in a run.
         identity: What makes this run this one and no other: config, photos, labels, seed, processes.
+        origin: What the weights' header says of where the photos come from.
     """
 
     config: Config
     photos: Photos
     identity: dict[str, Any]
+    origin: dict[str, Any]
 
 
 def prepare(
@@ -84,7 +86,7 @@ def prepare(
         )
     with building(f"{config_path}: train_dataloader.dataset"):
         dataset = DATASETS.build(data)
-    universe_of(data.root)  # a torn summary is told now, not when the weights are written
+    origin = _origin(data.root)  # a torn summary is told now, not when the weights are written
     if dataset.labels is not None:
         meta = dataset.labels.meta
         config.model.attribute_groups = [len(classes) for classes in meta["attribute_groups"].values()]
@@ -107,7 +109,7 @@ def prepare(
             f"{config_path}: model.backbone: norm_cfg and layer_cfgs go into the weights' header, so give types by name, for instance "
             "'mmpretrain.QuickGELU'"
         ) from error
-    return Pretraining(config, dataset, _identity(config, dataset))
+    return Pretraining(config, dataset, _identity(config, dataset), origin)
 
 
 def pretrain(run: Pretraining, work_dir: str | Path, resume: bool) -> Path:
@@ -154,7 +156,7 @@ def _export(run: Pretraining, runner: Runner) -> tuple[dict[str, Tensor], dict[s
         "version": clasp_bench.__version__,
         "licence": "Apache-2.0",
         **run.identity,
-        "data": {**_origin(config.train_dataloader.dataset.root), **run.identity["data"]},
+        "data": {**run.origin, **run.identity["data"]},
         "labels": run.identity["labels"] and {**run.identity["labels"], "digest": run.photos.labels.digest},
     }
     return backbone.state_dict(), header

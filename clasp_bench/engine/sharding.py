@@ -19,7 +19,6 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from clasp_bench.errors import ConfigError
-from clasp_bench.models.methods import SOLIDER
 from clasp_bench.registry import HOOKS
 
 BLOCKS = (TransformerEncoderLayer, SwinBlock)  # gathered one at a time, where they are used
@@ -32,12 +31,10 @@ def shard(model: nn.Module) -> None:
     moved while the model computes, when its student's other parameters are gathered.
 
     Raises:
-        ConfigError: a parameter is a single number, which `fully_shard` does not take, or SOLIDER sets norms that would be shared out.
+        ConfigError: a parameter is a single number, which `fully_shard` does not take, or the method says what cannot be shared out.
     """
-    if isinstance(model, SOLIDER):
-        raise ConfigError(
-            "fsdp=True: SOLIDER's controller sets the backbone's norms, which cannot be shared out; leave fsdp out"
-        )
+    if reason := getattr(model, "not_shared_out", ""):
+        raise ConfigError(f"fsdp=True: {reason}, which cannot be shared out; leave fsdp out")
     for name, parameter in model.named_parameters():
         if not parameter.ndim:
             raise ConfigError(

@@ -166,16 +166,21 @@ class StoreWriter:
 
     def recorded(self, shard: int) -> bool:
         """Whether a shard has been written to its end, by this process or another; of its bytes their number alone is looked at."""
-        file, record = _shard_files(self.path, shard)
-        try:
-            return file.stat().st_size == json.loads(record.read_text())["bytes"]
-        except (OSError, ValueError, TypeError, KeyError):  # absent or torn
-            return False
+        return self._record(shard) is not None
 
     def finished(self, shard: int) -> bool:
         """Whether a shard has been written to its end and its bytes are those that were written."""
+        record = self._record(shard)
+        return record is not None and digest_file(_shard_files(self.path, shard)[0]) == record.get("sha256")
+
+    def _record(self, shard: int) -> dict | None:
+        """The record of a shard, if neither is absent or torn."""
         file, record = _shard_files(self.path, shard)
-        return self.recorded(shard) and digest_file(file) == _read_json(record).get("sha256")
+        try:
+            said = json.loads(record.read_text())
+            return said if file.stat().st_size == said["bytes"] else None
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
 
     def write(self, shard: int, rows: LabelRows, quarantined: dict[str, str]) -> None:
         """Write one shard and, after it, the record that finishes it.

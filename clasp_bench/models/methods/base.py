@@ -25,11 +25,13 @@ class SelfSupervised(BaseModel):
         display_name: How the method is called in tables.
         outside_supervision: What knowledge from outside the photos it uses ("none", "CLIP"), said in the record and in tables.
         factors: Factor of each loss, for methods that take ``weights`` in place of some.
+        not_shared_out: What of it `fully_shard` cannot share out, and so refuses ``fsdp=True``; "" for nothing.
     """
 
     display_name: str
     outside_supervision = "none"
     factors: ClassVar[dict[str, float]] = {}
+    not_shared_out = ""
 
     def __init__(self, backbone: dict, data_preprocessor: dict):
         super().__init__(data_preprocessor=data_preprocessor)

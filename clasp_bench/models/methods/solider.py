@@ -2,6 +2,7 @@
 
 import math
 from copy import deepcopy
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -15,7 +16,6 @@ from clasp_bench.data.multicrop import MultiCrop
 from clasp_bench.distributed import uniform
 from clasp_bench.errors import ConfigError
 from clasp_bench.models import clustering
-from clasp_bench.models.drop_path import keep_all_paths
 from clasp_bench.models.methods.taught import SelfDistilled
 from clasp_bench.registry import MODELS
 
@@ -102,6 +102,7 @@ class SOLIDER(SelfDistilled):
     """
 
     display_name = "SOLIDER"
+    not_shared_out = "SOLIDER's controller sets the backbone's norms"
     followed = ("backbone", "projection", "controller")
     factors: ClassVar = dict(instance=1.0, part=1.0)
 
@@ -134,8 +135,7 @@ class SOLIDER(SelfDistilled):
         self.body_parts, self.least_person, self.semantic_weight = body_parts, least_person, semantic_weight
         self.dino_share = dino_share
         self.weights = self.weighted(weights)
-        self.teacher = TwoPartEMA(self._student(), 1 - ema_momentum, dino_share)
-        keep_all_paths(self.teacher)
+        self.add_teacher(ema_momentum, partial(TwoPartEMA, first_share=dino_share))
 
     def loss(self, crops: MultiCrop, **labels: Tensor) -> dict[str, Tensor]:
         """DINO's loss of all photos and the part loss of those whose semantic weight is 1; labels are not used."""

@@ -1,5 +1,7 @@
 """What methods with an EMA teacher share, and among them those that distil it through DINO's head."""
 
+from collections.abc import Callable
+
 import torch
 from mmengine.logging import MessageHub
 from mmpretrain.models.utils import CosineEMA
@@ -19,14 +21,14 @@ class Taught(SelfSupervised):
 
     followed: tuple[str, ...]
 
-    def add_teacher(self, momentum: float) -> None:
+    def add_teacher(self, momentum: float, average: Callable[..., CosineEMA] = CosineEMA) -> None:
         """Make the teacher, at the end of the constructor.
 
         Args:
             momentum: Weight of the old teacher at the first step; it rises to 1 along a cosine.
+            average: What the teacher is; made of the student and ``momentum``, the weight of the new.
         """
-        # mmpretrain's momentum is the weight of the new
-        self.teacher = CosineEMA(self._student(), momentum=1 - momentum)
+        self.teacher = average(self._student(), momentum=1 - momentum)
         keep_all_paths(self.teacher)  # as DINO's: only students drop
 
     def update_teacher(self) -> None:
