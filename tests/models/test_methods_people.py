@@ -200,12 +200,15 @@ def test_a_part_token_is_compared_with_itself_alone():
         whole = [method.parts(method.backbone, view) for view in crops.global_]
         local = [method.parts(method.backbone, crops.local[part], slice(part, part + 1)) for part in range(3)]
 
-        def dino(*seen):
-            logits = method.projection(torch.stack(seen))
+        def dino(project, *seen):
+            logits = project(torch.stack(seen))
             return cross_view_entropy((logits[:2] / 0.04).softmax(-1), logits / 0.1)
 
-        by_part = [dino(*(view[:, 1 + part] for view in whole), local[part][:, 1]) for part in range(3)]
-        classes = dino(*(view[:, 0] for view in (*whole, *local)))
+        by_part = [
+            dino(project, *(view[:, 1 + part] for view in whole), local[part][:, 1])
+            for part, project in enumerate(method.part_projections)
+        ]
+        classes = dino(method.projection, *(view[:, 0] for view in (*whole, *local)))
     torch.testing.assert_close(found["loss_part"], torch.stack(by_part).mean(), atol=1e-4, rtol=0)
     torch.testing.assert_close(found["loss_instance"], classes, atol=1e-4, rtol=0)
 

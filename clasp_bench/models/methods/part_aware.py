@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from clasp_bench.data.multicrop import MultiCrop, MultiCropPreprocessor, crop_maps
 from clasp_bench.models.backbones import CLASPViT
+from clasp_bench.models.heads.projection import ProjectionHead
 from clasp_bench.models.methods.taught import SelfDistilled
 from clasp_bench.registry import MODELS
 
@@ -65,24 +66,29 @@ class PASS(SelfDistilled):
 
     Source: Zhu et al., "PASS: Part-Aware Self-Supervised Pre-Training for Person Re-Identification", ECCV 2022. Global views carry all part
     tokens, a local crop only that of the region it is cut from; the class token of every view and crop is compared with those of the
-    teacher's global views, a part token with the same one there. Each token's logits have a centre of their own, without which one that
-    always gave the same answer would be rewarded.
+    teacher's global views, a part token with the same one there. Each token has a projection head of its own, as in the authors' code, and
+    a centre of its own, without which one that always gave the same answer would be rewarded.
     Left out: DINO's schedules (see `DINO`). Changed: part tokens stay behind, the backbone that is handed on is a plain one (the paper
-    fine-tunes with them, class and part features side by side); class and part tokens share the projection head.
+    fine-tunes with them, class and part features side by side).
 
     Args:
         backbone: Config of a dense `CLASPViT`.
         data_preprocessor: Config of `RegionCropPreprocessor`; it has a part token for each region.
+        projection: Arguments of `ProjectionHead`, for each of the heads.
         ema_momentum: Weight of the old teacher at the first step; it rises to 1 along a cosine.
         **kwargs: See `SelfDistilled`.
     """
 
     display_name = "PASS"
-    followed = ("backbone", "projection", "parts")
+    followed = ("backbone", "projection", "parts", "part_projections")
 
-    def __init__(self, *args, ema_momentum: float = 0.996, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.parts = PartTokens(self.data_preprocessor.regions, self.backbone.feature_dim)
+    def __init__(
+        self, backbone: dict, data_preprocessor: dict, projection: dict, ema_momentum: float = 0.996, **kwargs
+    ):
+        super().__init__(backbone, data_preprocessor, projection, **kwargs)
+        width = self.backbone.feature_dim
+        self.parts = PartTokens(self.data_preprocessor.regions, width)
+        self.part_projections = nn.ModuleList(ProjectionHead(width, **projection) for _ in self.parts.tokens)
         self.part_centers = nn.ModuleList(self.another_center() for _ in self.parts.tokens)
         self.add_teacher(ema_momentum)
 
@@ -92,18 +98,17 @@ class PASS(SelfDistilled):
         views = crops.global_.shape[:2]
         student = self.parts(self.backbone, crops.global_.flatten(0, 1)).unflatten(0, views)  # (G, B, 1 + P, D)
         with torch.no_grad():
-            backbone, _, parts = self.teacher.module
+            backbone, _, parts, projections = self.teacher.module
             teacher = parts(backbone, crops.global_.flatten(0, 1)).unflatten(0, views)
+            said = [project(teacher[:, :, 1 + part]) for part, project in enumerate(projections)]
         regions = range(len(self.part_centers))
         local = [self._local(crops.local[part :: len(regions)], part) for part in regions]  # (L / P, B, 2, D) each
         classes = torch.cat([student[:, :, 0], *(tokens[:, :, 0] for tokens in local)])
         part_losses = [
-            self.distil(
-                torch.cat([student[:, :, 1 + part], local[part][:, :, 1]]),
-                teacher[:, :, 1 + part],
-                self.part_centers[part],
+            self.distil_logits(
+                project(torch.cat([student[:, :, 1 + part], local[part][:, :, 1]])), said[part], self.part_centers[part]
             )
-            for part in regions
+            for part, project in enumerate(self.part_projections)
         ]
         return {
             "loss_instance": self.distil(classes, teacher[:, :, 0]),

@@ -88,20 +88,19 @@ class SelfDistilled(Taught):
         self.student_temperature = student_temperature
 
     def another_center(self) -> Center:
-        """A centre with the settings of the class tokens', for other logits of the same prototypes."""
+        """A centre with the settings of the class tokens', for other logits."""
         center = self.center
         return Center(len(center.mean), center.final_temperature, center.momentum, center.warmup)
 
-    def distil(self, student: Tensor, teacher: Tensor, center: Center | None = None) -> Tensor:
-        """DINO's loss of the student's features (V, B, D), global views first, against the teacher's (G, B, D): a scalar in nats.
-
-        Args:
-            center: Of the teacher's logits; None: that of class tokens.
-        """
-        logits = self.projection(student).float() / self.student_temperature
+    def distil(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """DINO's loss of the student's features (V, B, D), global views first, against the teacher's (G, B, D): a scalar in nats."""
         with torch.no_grad():
-            target = (center or self.center)(self.teacher.module[1](teacher))
-        return cross_view_entropy(target, logits)
+            said = self.teacher.module[1](teacher)
+        return self.distil_logits(self.projection(student), said, self.center)
+
+    def distil_logits(self, student: Tensor, teacher: Tensor, center: Center) -> Tensor:
+        """The same of logits (V, B, K) and (G, B, K); `center` is that of the teacher's."""
+        return cross_view_entropy(center(teacher), student.float() / self.student_temperature)
 
     def exported(self) -> nn.Module:
         """The EMA backbone, which is the better one (DINO, section 5.1)."""
