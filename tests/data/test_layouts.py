@@ -194,7 +194,7 @@ def test_wrong_split_is_named_by_its_entries(tmp_path, split, sentence):
         RAPv2(root, "test", SIZE, split_file="zs.json")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_split_gives_back_what_was_written_and_tells_of_every_photo_written_twice(data):
     photos = [f"{number:03d}.png" for number in range(12)]

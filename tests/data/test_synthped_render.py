@@ -24,7 +24,7 @@ from clasp_bench.data.synthped.wardrobe import draw_person
 
 SEED, SIZE = 5, (128, 64)
 LEVEL = (0.04, 0.04, 0.04, 0.04)
-FEW = settings(max_examples=12, deadline=None, derandomize=True)
+FEW = settings(max_examples=12, derandomize=True)
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ def pixels(code: dict) -> np.ndarray:
     return coco.decode(code | {"counts": code["counts"].encode()}).astype(bool)
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80, derandomize=True)
 @given(rows=st.integers(1, 60), columns=st.integers(1, 60), seed=st.integers(0, 999), share=st.floats(0, 1))
 def test_a_mask_comes_back_from_its_code_and_fills_its_box(rows, columns, seed, share):
     mask = np.random.default_rng(seed).random((rows, columns)) < share

@@ -368,7 +368,7 @@ def test_weights_that_break_off_are_named(tmp_path):
         read_header(written(tmp_path, {k: v for k, v in from_open_clip().content.items() if "class_emb" not in k}))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     heads=st.integers(1, 3),
     depth=st.integers(1, 3),

@@ -42,7 +42,7 @@ def scores_by_counting(labels, predicted):
     }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.tuples(st.integers(1, 8), st.integers(1, 5)).flatmap(lambda s: st.tuples(arrays(bool, s), arrays(bool, s))))
 def test_attribute_scores_equal_the_formulas(case):
     expected = scores_by_counting(*case)

@@ -52,7 +52,7 @@ def galleries(draw):
 
 
 @pytest.mark.parametrize("similarity", [lambda query, gallery: lambda block: query[block] @ gallery.T, ON_DEVICE])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(case=galleries())
 def test_ranking_equals_brute_force_to_the_last_digit(similarity, case):
     ap, inp, first = brute_force(*case)

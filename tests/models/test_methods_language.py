@@ -126,7 +126,7 @@ def test_sigmoid_contrast_by_hand():
     assert found.item() == pytest.approx(wanted, abs=1e-5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1))
 def test_boxes_are_the_smallest_around_the_sure_patches_of_a_part(seed):
     rng = np.random.default_rng(seed)
@@ -261,7 +261,7 @@ def test_alignment_is_the_sum_over_all_monotone_paths():
         assert found.item() == pytest.approx(wanted, abs=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_alignment_knows_order_and_forgives_a_pause(seed):
     generator = torch.Generator().manual_seed(seed)

@@ -20,7 +20,7 @@ def brute_force(x, expert, gate, w1, b1, w2, b2):
     return torch.stack(rows) if rows else x
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     tokens=st.integers(0, 17),
     experts=st.integers(1, 5),
@@ -59,7 +59,7 @@ def test_dispatch_and_its_gradients_equal_brute_force(tokens, experts, top_k, us
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(tokens=st.integers(1, 9), top_k=st.integers(1, 3), seed=st.integers(0, 10_000))
 def test_tied_logits_choose_experts_once_and_weigh_them_evenly(tokens, top_k, seed):
     """All logits equal: any K experts are right, but none twice, and the layer computes the mean of those it names."""

@@ -134,7 +134,7 @@ def test_pyramid_halves_from_level_to_level(levels):
     assert all(parameter.grad is not None for parameter in neck.parameters())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 3), st.integers(1, 4), st.integers(0, 10_000))
 def test_keypoint_cross_entropy_is_that_of_each_joint_alone(batch, joints, seed):
     torch.manual_seed(seed)
