@@ -1,6 +1,6 @@
 """MAE, nano, on SynthPed quick: the same photos, batches and steps as CLASP's config beside it.
 
-Pixels are normalised within their patch, as in the paper's fine-tuned models; as they are they teach patches sooner (docs/methods.md has figures).
+Pixels are normalised within their patch, as in the paper's fine-tuned models; as they are they teach the same (docs/methods.md has figures).
 """
 
 from mmengine.config import read_base
