@@ -1,8 +1,10 @@
 """The methods of the quick configs, and batches such as `Photos` gives them."""
 
+import time
 from pathlib import Path
 
 import torch
+from mmengine.logging import MMLogger
 
 from clasp_bench.engine import catalogue
 from clasp_bench.engine.config import load_config
@@ -17,6 +19,8 @@ def quick_config(name: str) -> Path:
 
 def build(path: Path) -> SelfSupervised:
     """The method of a config with the classes of a label store of the vocabulary "person", initialised from seed 0."""
+    # not the log of a run that the same process did before, which torch.compile may have closed
+    MMLogger.get_instance(f"quick {time.monotonic_ns()}", log_level="ERROR")
     torch.manual_seed(0)
     method = catalogue.build(load_config(path))
     method.init_weights()
