@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.logging import MessageHub, MMLogger
+from mmengine.logging import MessageHub
 
 from clasp_bench.engine.config import load_config
 from clasp_bench.models import SelfSupervised
@@ -16,8 +16,7 @@ QUICK = sorted((ROOT / "configs/pretrain").glob("*/*_vit-nano-*synthped-quick*.p
 
 
 @pytest.fixture(autouse=True)
-def _quiet(one_thread):
-    MMLogger.get_current_instance().setLevel("ERROR")
+def _runs_twenty_steps(one_thread):
     MessageHub.get_current_instance().update_info("max_iters", 20)
 
 

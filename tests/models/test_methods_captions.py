@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from mmengine.logging import MessageHub, MMLogger
+from mmengine.logging import MessageHub
 from torch.nn import functional as F
 
 from clasp_bench.engine.catalogue import build as build_config
@@ -23,8 +23,7 @@ GROUPS = [len(classes) for classes in load_vocabulary("person").attributes.value
 
 
 @pytest.fixture(autouse=True)
-def _quiet(one_thread):
-    MMLogger.get_current_instance().setLevel("ERROR")
+def _runs_twenty_steps(one_thread):
     MessageHub.get_current_instance().update_info("max_iters", 20)
 
 

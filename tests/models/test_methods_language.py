@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mmengine.logging import MessageHub, MMLogger
+from mmengine.logging import MessageHub
 from torch.nn import functional as F
 
 from clasp_bench.models.captions import CaptionWriter, writing_loss
@@ -26,8 +26,7 @@ GROUPS = [len(classes) for classes in load_vocabulary("person").attributes.value
 
 
 @pytest.fixture(autouse=True)
-def _quiet(one_thread):
-    MMLogger.get_current_instance().setLevel("ERROR")
+def _runs_twenty_steps(one_thread):
     MessageHub.get_current_instance().update_info("max_iters", 20)
 
 

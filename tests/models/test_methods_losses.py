@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from mmengine.logging import MessageHub, MMLogger
+from mmengine.logging import MessageHub
 from torch.nn import functional as F
 
 from clasp_bench.models.contrast import GlobalBatchNorm, info_nce, nt_xent
@@ -15,8 +15,7 @@ from tests.models.quick import build, photos_of, quick_config
 
 
 @pytest.fixture(autouse=True)
-def _quiet(one_thread):
-    MMLogger.get_current_instance().setLevel("ERROR")
+def _runs_twenty_steps(one_thread):
     MessageHub.get_current_instance().update_info("max_iters", 20)
 
 

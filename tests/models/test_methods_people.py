@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from mmengine.logging import MessageHub, MMLogger
+from mmengine.logging import MessageHub
 from mmengine.registry import PARAM_SCHEDULERS
 
 from clasp_bench.data.images import list_images
@@ -25,8 +25,7 @@ from tests.models.quick import build, photos_of, quick_config
 
 
 @pytest.fixture(autouse=True)
-def _quiet(one_thread):
-    MMLogger.get_current_instance().setLevel("ERROR")
+def _runs_twenty_steps(one_thread):
     MessageHub.get_current_instance().update_info("max_iters", 20)
 
 
